@@ -1,0 +1,59 @@
+# Two commands matter: make demo, make test. Both set everything up first.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	"$$p" -c 'import sys, venv; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 \
+	&& { command -v "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_CASES ?= 2400
+SAMPLES := data_samples/requests.jsonl
+
+.PHONY: help setup demo serve train test test-slow check format lock clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(READY) ## create .venv with everything this repository needs
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "greenlane needs Python 3.11, 3.12 or 3.13 with venv and pip" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "Installing (a minute or two the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+train: $(READY) ## train and promote the demonstration model
+	@$(BIN)/python -m training main --n $(DEMO_CASES)
+
+demo: $(READY) ## train if there is no model yet, triage the sample requests, show the table
+	@test -f .greenlane/models/champion.json || $(BIN)/python -m training main --n $(DEMO_CASES)
+	@$(BIN)/greenlane triage --format table $(SAMPLES)
+	@echo
+	@echo "To see the evidence in the notes: make serve, then open http://127.0.0.1:8000"
+
+serve: $(READY) ## start the interface and the workbench on 127.0.0.1:8000 with the samples loaded
+	@$(BIN)/greenlane serve --load $(SAMPLES)
+
+test: $(READY) ## the default test suite (minutes)
+	@$(BIN)/python -m pytest -m "not slow and not browser" -n 2
+
+test-slow: $(READY) ## the slow tests and those that drive a browser
+	@$(BIN)/python -m pytest -m "slow or browser"
+
+check: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY) ## bring the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(READY) ## renew requirements.lock from pyproject.toml (needs uv on the PATH)
+	uv pip compile --universal --python-version 3.11 --extra serving --extra training --group dev --group browser \
+		pyproject.toml --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
+
+clean: ## remove the environment and everything the demo made
+	rm -rf $(VENV) .greenlane build *.egg-info
