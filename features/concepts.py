@@ -1,0 +1,114 @@
+"""Where concepts of the lexicon stand in a text: one walk over the tokens, all phrases at once."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from features.lexicon import Concept, Lexicon, Segment, Term
+from features.phrases import PhraseTrie
+from features.tokens import Tokens
+
+_NEAR_BEFORE_OR_AFTER = 3
+_WITHIN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """``concept`` is mentioned at ``text[start:end]`` in sentence number ``sentence`` (tokens ``first`` to ``last``).
+
+    ``words`` are the offset pairs of the term's own words; what a gap of the term skipped is not among them.
+    """
+
+    concept: Concept
+    start: int
+    end: int
+    sentence: int
+    first: int
+    last: int
+    words: tuple[tuple[int, int], ...] = ()
+
+
+class ConceptMatcher:
+    """Finds the mentions of every concept of a lexicon."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._trie: PhraseTrie[tuple[Concept, Term]] = PhraseTrie()
+        for concept in lexicon.concepts.values():
+            self.add(concept)
+
+    def add(self, concept: Concept) -> None:
+        """Also look for ``concept``."""
+        for term in concept.terms:
+            for words in term.segments[0].variants:
+                self._trie.add(" ".join(words), (concept, term))
+
+    def mentions(self, tokens: Tokens, sentences: Sequence[tuple[int, int]]) -> list[Mention]:
+        """Mentions in order. Of overlapping ones of one concept the longest stays; concepts may overlap each other."""
+        ends = [bisect_left(tokens.starts, end) for _, end in sentences]
+        found: list[Mention] = []
+        sentence = 0
+        for hit in self._trie.hits(tokens):
+            while sentence < len(ends) and hit.first >= ends[sentence]:
+                sentence += 1
+            if sentence == len(ends):
+                break
+            concept, term = hit.payload
+            runs = follow(tokens.words, hit.first, hit.last, ends[sentence], term.segments[1:])
+            if runs is None or runs[-1][1] > ends[sentence] or not _fits(tokens, hit.first, runs[-1][1], term):
+                continue
+            last = runs[-1][1]
+            words = tuple((tokens.starts[a], tokens.ends[b - 1]) for a, b in runs)
+            found.append(Mention(concept, words[0][0], words[-1][1], sentence, hit.first, last, words))
+        return list(_longest(found))
+
+
+def follow(
+    words: Sequence[str], first: int, last: int, stop: int, segments: Sequence[Segment]
+) -> list[tuple[int, int]] | None:
+    """The token runs of a term whose first words stand at tokens ``first`` to ``last``; None where the rest is not there.
+
+    Nothing is looked for from token ``stop`` on.
+    """
+    runs = [(first, last)]
+    for segment in segments:
+        run = _after_gap(words, runs[-1][1], stop, segment)
+        if run is None:
+            return None
+        if run[0] < run[1]:
+            runs.append(run)
+    return runs
+
+
+def _after_gap(words: Sequence[str], position: int, stop: int, segment: Segment) -> tuple[int, int] | None:
+    for start in range(position, min(position + segment.gap + 1, stop)):
+        for variant in segment.variants:
+            end = start + len(variant)
+            if variant and end <= stop and words[start] == variant[0] and tuple(words[start:end]) == variant:
+                return start, end
+    return (position, position) if () in segment.variants else None
+
+
+def _fits(tokens: Tokens, first: int, last: int, term: Term) -> bool:
+    if term.written is not None and tokens.text[tokens.starts[first] : tokens.ends[last - 1]] != term.written:
+        return False
+    if term.not_beside and term.not_beside.intersection(
+        tokens.words[max(first - _NEAR_BEFORE_OR_AFTER, 0) : last + _NEAR_BEFORE_OR_AFTER]
+    ):
+        return False
+    return not term.beside or bool(term.beside.intersection(tokens.words[max(first - _WITHIN, 0) : last + _WITHIN]))
+
+
+def _longest(mentions: list[Mention]) -> Iterator[Mention]:
+    mentions.sort(key=lambda m: (m.concept.concept_id, m.start, -m.end))
+    kept: list[Mention] = []
+    for mention in mentions:
+        previous = kept[-1] if kept else None
+        if previous and previous.concept is mention.concept and mention.start < previous.end:
+            if mention.end - mention.start > previous.end - previous.start:
+                kept[-1] = mention
+            continue
+        kept.append(mention)
+    kept.sort(key=lambda m: (m.start, m.end, m.concept.concept_id))
+    yield from kept

@@ -1,0 +1,762 @@
+"""Values with units: what was measured, how much, in which unit, with which bound. Kinds are data: lexicon/measurements.yaml.
+
+A name is looked for first and its value after it, within a window of fixed size, through a list of words that may stand
+between ("BMI today is 41.7"). Values that say by their form what they are ("7/10" beside pain words, "4+/5" beside
+muscles, "20/50", "92% RA", "139 events") are found from the number. Cost is linear in the text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from features.errors import LexiconError
+from features.numbers import WORD_NUMBER, lowered, to_number
+
+Comparator = Literal["=", "<", ">", "<=", ">="]
+
+_WINDOW = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """``text[start:end]`` holds the name and the value, ``text[value_start:value_end]`` the value and its unit.
+
+    ``value`` is in ``unit`` (UCUM). Of a range ("6-7/10", "KL 2-3", "EF 35-40%") it is the lower end and ``high`` the
+    upper one. ``comparator`` other than "=" means a bound, not a measured number ("AHI >= 15", "AHI must be at least 15",
+    "eGFR >60"). ``computed`` is a BMI from height and weight, whose spans are in ``parts``. ``context`` is how it was
+    measured: ``room_air``, ``on_oxygen``, ``right_eye``, ``left_eye``, ``both_eyes``, ``worst``, ``best``.
+
+    Visual acuity is in ``{20/x}``: 50 is 20/50 (more is worse), from Snellen fractions in feet or metres and logMAR.
+    Muscle strength "4+" is 4.5 and "4-" 3.75, so that 3+ < 4- < 4.
+    """
+
+    concept: str
+    start: int
+    end: int
+    value_start: int
+    value_end: int
+    value: float
+    unit: str
+    comparator: Comparator = "="
+    computed: bool = False
+    context: str | None = None
+    high: float | None = None
+    parts: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    concept: str | None
+    context: str | None
+    before: tuple[str, ...]
+    between: frozenset[str]
+    after: tuple[str, ...]
+    clause: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    concept: str
+    form: str
+    unit: str
+    factors: Mapping[str, tuple[float, float]]
+    assume: tuple[tuple[float, float, float, float], ...]
+    unit_required: bool
+    low: float
+    high: float
+    totals: frozenset[int]
+    head: re.Pattern[str]
+    tail: re.Pattern[str]
+    variants: tuple[_Variant, ...]
+    exact: frozenset[str]
+    exact_after: frozenset[str]
+    skip_volume: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    unit: str
+    words: re.Pattern[str] | None
+    not_words: re.Pattern[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementLexicon:
+    """The kinds of measurement, ready to match; :func:`measurement_lexicon` loads the packaged one."""
+
+    names: re.Pattern[str]
+    by_name: Mapping[str, _Kind]
+    foreign: re.Pattern[str]
+    anchored: Mapping[str, _Anchored]
+    concepts: frozenset[str] = field(default_factory=frozenset)
+
+
+_COMPARATORS: dict[str, Comparator] = {
+    ">=": ">=", "=>": ">=", "≥": ">=", "at least": ">=", "no less than": ">=", "not less than": ">=", "minimum": ">=",
+    "minimum of": ">=", ">": ">", "over": ">", "above": ">", "more than": ">", "greater than": ">", "higher than": ">",
+    "exceeding": ">", "exceeds": ">", "greater than or equal to": ">=", "equal to or greater than": ">=", "<=": "<=",
+    "=<": "<=", "≤": "<=", "at most": "<=", "no more than": "<=", "not more than": "<=", "up to": "<=", "maximum": "<=",
+    "less than or equal to": "<=", "equal to or less than": "<=", "<": "<", "under": "<", "below": "<",
+    "less than": "<", "lower than": "<", "fewer than": "<", "not to exceed": "<=", "&gt;": ">", "&lt;": "<",
+}  # fmt: skip
+_COMPARATOR_WORDS = "|".join(re.escape(word) for word in sorted(_COMPARATORS, key=len, reverse=True))
+_MODAL = (
+    r"(?:must|should|needs? to|has to|have to|required?|requires?|requirement|criteri(?:a|on)|threshold|goal|target|if)"
+)
+_NUMBER = r"\d{1,4}(?:\.\d{1,3})?|\.\d{1,2}"
+
+
+def _words_pattern(words: Sequence[str]) -> str:
+    ordered = sorted(set(words), key=len, reverse=True)
+    # "at least 15" is a bound: its first word is not one to skip.
+    return "|".join("at(?! least| most)" if word == "at" else re.escape(word) for word in ordered)
+
+
+@cache
+def measurement_lexicon() -> MeasurementLexicon:
+    """The packaged lexicon. Raises LexiconError, naming the entry, where the file is broken."""
+    import yaml
+
+    source = resources.files("features").joinpath("lexicon/measurements.yaml")
+    return read_measurement_lexicon(yaml.safe_load(source.read_text(encoding="utf-8")))
+
+
+def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
+    """A lexicon from the parsed file. Raises LexiconError, naming the entry, where something is missing or malformed."""
+    try:
+        connectors = [str(word) for word in data["connectors"]]
+        foreign = re.compile(
+            rf"\s?-?\s?(?:{_words_pattern([str(word) for word in data['foreign_units']])})(?![a-z])|\s?%|/\d|[:]\d|-?[a-z]|\.\d|\d|,\d{{3}}|['’]"
+        )
+        entries = list(data["measurements"])
+        anchored = {str(key): _read_anchored(entry) for key, entry in data["anchored"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LexiconError(f"measurements.yaml: missing or malformed top level entry ({error})") from error
+    kinds: dict[str, _Kind] = {}
+    concepts: set[str] = set()
+    for index, entry in enumerate(entries):
+        try:
+            kind = _read_kind(entry, connectors)
+            names = [*(str(name) for name in entry["names"]), *(str(name) for name in entry.get("exact", []))]
+        except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
+            name = entry.get("concept", f"entry {index + 1}") if isinstance(entry, dict) else f"entry {index + 1}"
+            raise LexiconError(f"measurements.yaml: {name}: missing or malformed field ({error})") from error
+        concepts |= {kind.concept} | {variant.concept for variant in kind.variants if variant.concept}
+        for name in names:
+            kinds[_normal(name.lower())] = kind
+    return MeasurementLexicon(_name_pattern(kinds), kinds, foreign, anchored, frozenset(concepts))
+
+
+def _read_anchored(entry: Any) -> _Anchored:
+    def near(words: Sequence[str]) -> re.Pattern[str] | None:
+        return re.compile(rf"(?<![a-z])(?:{_words_pattern([str(word) for word in words])})(?![a-z])") if words else None
+
+    return _Anchored(str(entry["unit"]), near(entry.get("words", [])), near(entry.get("not_words", [])))
+
+
+def _factor(value: Any) -> tuple[float, float]:
+    return (float(value[0]), float(value[1])) if isinstance(value, list) else (float(value), 0.0)
+
+
+def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
+    between = [str(word) for word in entry.get("between", [])]
+    # Possessive: what may stand between is never given back, so nothing here can backtrack.
+    head = rf"(?:(?:{_words_pattern([*connectors, *between])}|{_MODAL})(?![a-z0-9])|[\s:=,()~\[\]–—;|-])"
+    factors = {str(spelling).strip(): _factor(value) for spelling, value in entry.get("units", {}).items()}
+    units = (
+        rf"(?:\s{{0,2}}-?(?P<unit>{_words_pattern(list(factors))})(?![a-z0-9]|/[a-z]))?"
+        if factors
+        else "(?P<unit>(?!))?"
+    )
+    low, high = entry["range"]
+    assume = tuple((float(a), float(b), *_factor(c)) for a, b, c in entry.get("assume", []))
+    return _Kind(
+        concept=str(entry["concept"]),
+        form=str(entry["form"]),
+        unit=str(entry["unit"]),
+        factors=factors,
+        assume=assume,
+        unit_required=bool(entry.get("unit_required", False)),
+        low=float(low),
+        high=float(high),
+        totals=frozenset(int(total) for total in entry.get("totals", [])),
+        head=re.compile(
+            rf"(?:{head}){{0,24}}+(?:(?P<cmp>{_COMPARATOR_WORDS})\s?(?:or equal to\s)?(?:a\s|an\s)?(?:score of\s|of\s)?)?"
+        ),
+        tail=re.compile(_FORMS[str(entry["form"])].replace("UNITS", units)),
+        variants=tuple(_read_variant(variant) for variant in entry.get("variants", [])),
+        exact=frozenset(str(name) for name in entry.get("exact", [])),
+        exact_after=frozenset(str(name) for name in entry.get("exact_after", [])),
+        skip_volume=bool(entry.get("skip_volume", False)),
+    )
+
+
+def _read_variant(entry: Any) -> _Variant:
+    return _Variant(
+        entry.get("concept"),
+        entry.get("context"),
+        tuple(str(word) for word in entry.get("before", [])),
+        frozenset(str(word) for word in entry.get("between", [])),
+        tuple(str(word) for word in entry.get("after", [])),
+        tuple(str(word) for word in entry.get("clause", [])),
+    )
+
+
+_RANGE = r"(?:\s?(?:-|–|—|to)\s?(?P<high>{}))?"
+_FORMS = {
+    "number": rf"(?P<value>{_NUMBER}|{WORD_NUMBER}(?![a-z]))(?:\s?%)?{_RANGE.format(_NUMBER)}UNITS".replace(
+        "(?:\\s?%)?", ""
+    ),
+    "fraction": rf"(?P<value>{_NUMBER}|{WORD_NUMBER}(?![a-z]))(?:\s?(?:-|–|to)\s?(?P<high>\d{{1,2}}|{WORD_NUMBER}(?![a-z])))?(?:\s?(?:/|out of|of)\s?(?:a possible\s)?(?P<total>\d{{1,3}}|ten))?UNITS",
+    "grade": r"(?P<value>[0-4]|iv|i{1,3}|one|two|three|four)(?:\s?(?:-|–|to|/)\s?(?P<high>[0-4](?!\d)|iv|i{1,3}))?(?:/4)?(?![a-z0-9])UNITS",
+    "pressure": r"(?P<value>\d{2,3})\s?(?:/|over)\s?(?P<low>\d{2,3})(?![\d/]|\.\d)UNITS",
+    "height": r"(?P<feet>[3-7])\s?(?:'|’|′|ft\.?|feet|foot|-foot)[\s,-]{0,2}(?:(?P<inches>\d{1,2}(?:\.\d{1,2})?)(?:\s?(?:\"|''|”|″|inches|inch|in\.?)|(?![\d%])))?|(?P<value>\d{1,3}(?:\.\d{1,2})?)UNITS",
+    "arc": r"(?P<value>-?\d{1,3})(?:\s?(?:deg(?:rees)?|°|º))?\s?(?:-|–|—|to|/)\s?(?P<high>\d{1,3})UNITS",
+}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[\s-]+", " ", name)
+
+
+def _name_pattern(kinds: Mapping[str, _Kind]) -> re.Pattern[str]:
+    """All names of two letters and more at once, as a tree: what they share is tried once."""
+    return re.compile(rf"(?<![a-z0-9]){_tree_pattern([name for name in kinds if len(name) > 1])}(?![a-z])")
+
+
+def _tree_pattern(rests: Sequence[str]) -> str:
+    by_letter: dict[str, list[str]] = {}
+    for rest in rests:
+        if rest:
+            by_letter.setdefault(rest[0], []).append(rest[1:])
+    if not by_letter:
+        return ""
+    branches = [
+        (r"[\s-]{1,3}" if letter == " " else re.escape(letter)) + _tree_pattern(following)
+        for letter, following in sorted(by_letter.items())
+    ]
+    return rf"(?:{'|'.join(branches)})" + ("?" if "" in rests else "")
+
+
+@cache
+def _letter_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?:T|P|R)(?<![A-Za-z0-9].)(?=[\s:=]{1,2}\d)")
+
+
+def find_measurements(text: str, lo: int = 0, hi: int | None = None) -> list[Measurement]:
+    """The measurements in ``text[lo:hi]``, in order; offsets are into ``text``.
+
+    A BMI is computed from height and weight only where none is stated. Values outside the plausible range of their kind
+    are not read. Raises LexiconError when the packaged lexicon is broken.
+    """
+    return _find(measurement_lexicon(), lowered(text), text, lo, len(text) if hi is None else hi)
+
+
+def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) -> list[Measurement]:
+    found: list[Measurement] = []
+    for match in lexicon.names.finditer(lower, lo, hi):
+        found += _named(lexicon, lower, text, match, lo, hi)
+    found += _single_letters(lexicon, lower, text, lo, hi, found)
+    found += _fractions(lexicon, lower, lo, hi, found)
+    found += _saturations(lower, lo, hi, found)
+    found += _events(lexicon, lower, lo, hi, found)
+    found += _body_size(lower, lo, hi, found)
+    found += _computed_bmi(found)
+    found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
+    return found
+
+
+def _single_letters(
+    lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int, found: Sequence[Measurement]
+) -> list[Measurement]:
+    """ "T 39.3", "P 76", "R 18": vital signs only in a row of them, another within 40 characters."""
+    doubtful: list[tuple[Measurement, frozenset[str]]] = []
+    for match in _letter_pattern().finditer(text, lo, hi):
+        concepts = lexicon.by_name[match.group().lower()].exact_after
+        doubtful += [(one, concepts) for one in _named(lexicon, lower, text, match, lo, hi)]
+    while doubtful:
+        others = [*found, *(one for one, _ in doubtful)]
+        kept = [(one, concepts) for one, concepts in doubtful if _is_beside(one, others, concepts)]
+        if len(kept) == len(doubtful):
+            break
+        doubtful = kept
+    return [one for one, _ in doubtful]
+
+
+def _named(
+    lexicon: MeasurementLexicon, lower: str, text: str, name: re.Match[str], lo: int, hi: int
+) -> list[Measurement]:
+    """What was measured under the name at ``name``; empty where no value follows."""
+    start, end = name.span()
+    stop = min(hi, end + _WINDOW)
+    kind = lexicon.by_name[_normal(name.group()).lower()]
+    head = kind.head.match(lower, end, stop)
+    if head is None:
+        return []
+    value = kind.tail.match(lower, head.end(), stop)
+    if value is None:
+        return []
+    written = text[start:end]
+    if kind.exact and _normal(name.group()).lower() in {_normal(word.lower()) for word in kind.exact}:
+        if written not in kind.exact:
+            return []
+    comparator = _comparator(head.group("cmp"), lower, value.end(), stop)
+    between = lower[end : head.end()]
+    if "\n\n" in between or (comparator == "=" and _modal_pattern().search(between)):
+        return []
+    read = _value(lexicon, kind, lower, value, stop)
+    if read is None:
+        return []
+    number, high, value_end = read
+    concept, context = _variant(kind, lower, start, end, head, value_end, lo, hi)
+    base = Measurement(
+        concept, start, value_end, value.start(), value_end, number, kind.unit, comparator, False, context, high
+    )
+    if kind.form == "pressure":
+        diastolic = float(value.group("low"))
+        return [
+            replace(base, concept="blood_pressure_systolic"),
+            replace(base, concept="blood_pressure_diastolic", value=diastolic),
+        ]
+    if kind.form == "arc" and high is not None:
+        return [replace(base, concept="range_of_motion_start", high=None), replace(base, value=high, high=None)]
+    if kind.concept == "visual_acuity":
+        return [replace(base, value=round(20 * 10**number, 1), unit="{20/x}")]
+    return [base]
+
+
+@cache
+def _modal_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z]){_MODAL}(?![a-z])")
+
+
+def _is_beside(one: Measurement, others: Sequence[Measurement], concepts: frozenset[str]) -> bool:
+    return any(
+        other.concept in concepts
+        and other is not one
+        and (0 <= one.start - other.end <= 40 or 0 <= other.start - one.end <= 40)
+        for other in others
+    )
+
+
+@cache
+def _or_more_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"\s?(?:(?P<more>\+(?![\w/])|(?:or|and) (?:more|greater|higher|above|over|worse)|and up)|(?P<less>(?:or|and) (?:less|lower|below|under|fewer)))"
+    )
+
+
+def _comparator(words: str | None, lower: str, end: int, stop: int) -> Comparator:
+    if words:
+        return _COMPARATORS[words.strip()]
+    after = _or_more_pattern().match(lower, end, stop)
+    if after is None:
+        return "="
+    return ">=" if after.group("more") else "<="
+
+
+_ROMAN = {"i": 1.0, "ii": 2.0, "iii": 3.0, "iv": 4.0}
+
+
+def _plain(words: str | None) -> float | None:
+    if not words:
+        return None
+    if words in _ROMAN:
+        return _ROMAN[words]
+    if words.startswith((".", "-")):
+        return float(words)
+    return to_number(words)
+
+
+def _value(
+    lexicon: MeasurementLexicon, kind: _Kind, lower: str, match: re.Match[str], stop: int
+) -> tuple[float, float | None, int] | None:
+    """(value, upper end, end of the value) in the kind's unit; None where it is implausible or in another unit."""
+    end = match.end()
+    if kind.form == "height" and match.group("feet"):
+        centimetres = int(match.group("feet")) * 30.48 + float(match.group("inches") or 0) * 2.54
+        return (round(centimetres, 1), None, end) if kind.low <= centimetres <= kind.high else None
+    number = _plain(match.group("value"))
+    if number is None:
+        return None
+    groups = match.groupdict()
+    high = _plain(groups.get("high"))
+    if groups.get("total"):
+        total = to_number(groups["total"] or "")
+        if total is None or int(total) not in kind.totals:
+            return None
+    unit = groups.get("unit")
+    if unit is not None:
+        factor, offset = kind.factors[unit]
+    else:
+        if kind.unit_required or kind.form == "height":
+            return None
+        if not groups.get("total") and lexicon.foreign.match(lower, end, stop):
+            return None
+        factor, offset = 1.0, 0.0
+        if kind.assume:
+            for low, top, assumed, shift in kind.assume:
+                if low <= number <= top:
+                    factor, offset = assumed, shift
+                    break
+            else:
+                return None
+    number = number * factor + offset
+    high = None if high is None else high * factor + offset
+    if not kind.low <= number <= kind.high or (high is not None and not kind.low <= high <= kind.high):
+        return None
+    if high is not None and high < number and kind.form != "arc":
+        number, high = high, number
+    return round(number, 4), None if high is None else round(high, 4), end
+
+
+@cache
+def _sentence_start_pattern() -> re.Pattern[str]:
+    return re.compile(r"[.!?;]\s|\n")
+
+
+def _variant(
+    kind: _Kind, lower: str, start: int, end: int, head: re.Match[str], value_end: int, lo: int, hi: int
+) -> tuple[str, str | None]:
+    concept, context = kind.concept, None
+    if not kind.variants:
+        return concept, context
+    before = lower[max(lo, start - 24) : start].rstrip(" \n-(:,")
+    between = f" {lower[end : head.end()]} "
+    after = lower[value_end : min(hi, value_end + 32)].lstrip(" ,;)\n")
+    sentence: str | None = None
+    for variant in kind.variants:
+        if (variant.concept and concept != kind.concept) or (variant.context and context is not None):
+            continue
+        if (
+            any(_ends_with_word(before, words) for words in variant.before)
+            or any(_holds(between, words) for words in variant.between)
+            or any(_starts_with_word(after, words) for words in variant.after)
+        ):
+            matched = True
+        elif variant.clause:
+            if sentence is None:
+                sentence = _sentence_before(lower, start, lo)
+            matched = any(words in sentence for words in variant.clause)
+        else:
+            matched = False
+        if matched:
+            concept, context = variant.concept or concept, variant.context or context
+    return concept, context
+
+
+def _sentence_before(lower: str, start: int, lo: int) -> str:
+    window = lower[max(lo, start - 100) : start]
+    last = 0
+    for match in _sentence_start_pattern().finditer(window):
+        last = match.end()
+    return window[last:]
+
+
+def _ends_with_word(words: str, ending: str) -> bool:
+    return words.endswith(ending) and (len(words) == len(ending) or not words[-len(ending) - 1].isalnum())
+
+
+def _starts_with_word(words: str, beginning: str) -> bool:
+    rest = words[len(beginning) : len(beginning) + 1]
+    return words.startswith(beginning) and not (rest.isalpha() and beginning[-1].isalnum())
+
+
+def _holds(words: str, sought: str) -> bool:
+    at = words.find(sought)
+    return at > 0 and not words[at - 1].isalnum() and not words[at + len(sought) : at + len(sought) + 1].isalnum()
+
+
+# Scans start at what is rare ("/", " of 10", "%") and look back in a window of fixed size.
+@cache
+def _total_pattern() -> re.Pattern[str]:
+    return re.compile(r"/\s?(?P<below>\d{1,3})(?![\d/%]|\.\d|-\d|[a-z+]|\s?mm|-(?!\s|>))")
+
+
+@cache
+def _spoken_total_pattern() -> re.Pattern[str]:
+    return re.compile(r"of (?:a (?:possible|maximum) )?(?P<below>10|ten)(?![\d/%]|\.\d|[a-z])")
+
+
+@cache
+def _above_pattern() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?<![\d./,])(?<![a-z])(?P<value>\d{{1,2}}(?:\.\d)?|{WORD_NUMBER})(?:\s?(?:-|–|to|or)\s?(?P<high>\d{{1,2}}(?:\.5)?|{WORD_NUMBER}))?"
+        r"(?P<sign>[+-])?\s?(?:out\s)?$"
+    )
+
+
+@cache
+def _scale_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?:on|in) an? (?:(?:pain )?scale (?:of |from )?)?(?:(?:0|1|zero|one) ?(?:-|–|to|through) ?)?(?:10|ten)(?![\d/])(?: scale| point scale|-point scale)?"
+    )
+
+
+_SNELLEN = frozenset(
+    {
+        10,
+        12,
+        13,
+        15,
+        16,
+        20,
+        25,
+        30,
+        32,
+        35,
+        40,
+        45,
+        50,
+        60,
+        63,
+        70,
+        80,
+        100,
+        125,
+        150,
+        160,
+        200,
+        250,
+        300,
+        320,
+        400,
+        500,
+        600,
+        640,
+        800,
+    }
+)
+
+
+def _overlaps(found: Sequence[Measurement], start: int, end: int) -> bool:
+    return any(one.value_start < end and start < one.value_end for one in found)
+
+
+def _fractions(
+    lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, found: Sequence[Measurement]
+) -> list[Measurement]:
+    """ "7/10" beside pain words, "4+/5" beside muscles, "20/50"."""
+    more: list[Measurement] = []
+    pain, strength = lexicon.anchored["pain_score"], lexicon.anchored["muscle_strength"]
+    totals = [*_total_pattern().finditer(lower, lo, hi), *_spoken_total_pattern().finditer(lower, lo, hi)]
+    if "scale" in lower or "out of" not in lower:
+        totals += _scale_pattern().finditer(lower, lo, hi) if "a scale" in lower or "10 scale" in lower else ()
+    for match in totals:
+        window = lower[max(lo, match.start() - 24) : match.start()]
+        above = _above_pattern().search(window)
+        if above is None:
+            continue
+        start, end = match.start() - len(window) + above.start(), match.end()
+        value, high = _plain(above.group("value")), _plain(above.group("high"))
+        if value is None or _overlaps(found, start, end) or _overlaps(more, start, end):
+            continue
+        below = int(match.group("below")) if match.groupdict().get("below", "").isdigit() else 10
+        if below == 10:
+            if value <= 10 and not above.group("sign") and not _dated_before(lower, start, lo):
+                if _near(lower, start, end, lo, hi, pain):
+                    more.append(_pain(start, end, value, high, pain.unit))
+        elif below == 5 and value <= 5:
+            sign = above.group("sign")
+            if (sign or _near(lower, start, end, lo, hi, strength)) and not _dated_before(lower, start, lo):
+                graded = value + (0.5 if sign == "+" else -0.25 if sign == "-" else 0.0)
+                more.append(
+                    Measurement("muscle_strength", start, end, start, end, max(graded, 0.0), strength.unit, high=high)
+                )
+        elif value == 20 and below in _SNELLEN and high is None:
+            more.append(_acuity(lower, start, end, float(below), lo, hi))
+    return more
+
+
+def _pain(start: int, end: int, value: float, high: float | None, unit: str) -> Measurement:
+    if high is not None and high < value:
+        value, high = high, value
+    return Measurement("pain_score", start, end, start, end, value, unit, high=high)
+
+
+@cache
+def _date_before_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?<![a-z])(?:since|dated?|until|through|thru|seen|visits?|attended|on)\s$")
+
+
+def _dated_before(lower: str, start: int, lo: int) -> bool:
+    return _date_before_pattern().search(lower[max(lo, start - 10) : start]) is not None
+
+
+def _near(lower: str, start: int, end: int, lo: int, hi: int, anchored: _Anchored) -> bool:
+    """One of the words stands in the same sentence: up to 120 characters before or 40 after."""
+    before = lower[max(lo, start - 120) : start]
+    cut = max(before.rfind(". "), before.rfind("\n\n"))
+    before = before[cut + 1 :]
+    after = lower[end : min(hi, end + 40)].split(". ", 1)[0]
+    if anchored.not_words is not None and (
+        anchored.not_words.search(before[-24:]) or anchored.not_words.search(after[:16])
+    ):
+        return False
+    return anchored.words is None or bool(anchored.words.search(before) or anchored.words.search(after))
+
+
+@cache
+def _eye_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?:(?P<right>od|right|re|r)|(?P<left>os|left|le|l)|(?P<both>ou|both eyes|bilateral(?:ly)?|binocular))(?![a-z])"
+    )
+
+
+@cache
+def _method_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?:(?P<glare>bat|glare|brightness acuity)|(?P<uncorrected>uncorrected|ucva|vasc|sc|without (?:correction|glasses))|(?P<pinhole>ph|pinhole|ni)"
+        r"|(?P<near>near|jaeger)|(?P<corrected>bcva|mrx|mr|best[- ]corrected|corrected|corrects|cc|vacc|with (?:correction|glasses|refraction)|w/ glasses|refraction|manifest))(?![a-z])"
+    )
+
+
+@cache
+def _parenthesis_pattern() -> re.Pattern[str]:
+    return re.compile(r"\([^()]{0,40}\)")
+
+
+_ACUITY = {
+    "glare": "visual_acuity_glare", "uncorrected": "visual_acuity_uncorrected", "pinhole": "visual_acuity_pinhole",
+    "near": "visual_acuity_near", "corrected": "visual_acuity_corrected",
+}  # fmt: skip
+
+
+def _acuity(lower: str, start: int, end: int, below: float, lo: int, hi: int) -> Measurement:
+    """A Snellen fraction with its eye (the nearest named before it, else directly after) and how it was taken."""
+    begin = max(lo, start - 100)
+    window = _parenthesis_pattern().sub(lambda inside: " " * len(inside.group()), lower[begin:start])
+    cut = max(window.rfind("\n"), window.rfind(". ")) + 1
+    eye: str | None = None
+    for match in _eye_pattern().finditer(window, cut):
+        eye = match.lastgroup
+    after = _eye_pattern().match(lower, end + 1, min(hi, end + 24)) if end + 1 < hi else None
+    if after is not None and (eye is None or _eye_pattern().search(window[-8:]) is None):
+        eye = after.lastgroup
+    method: str | None = None
+    for match in _method_pattern().finditer(window, cut):
+        method = match.lastgroup
+    following = _method_pattern().match(lower, end + 1, min(hi, end + 20)) if end + 1 < hi else None
+    if following is not None and following.lastgroup in ("corrected", "uncorrected"):
+        method = following.lastgroup
+    context = {"right": "right_eye", "left": "left_eye", "both": "both_eyes"}.get(eye or "")
+    return Measurement(
+        _ACUITY.get(method or "", "visual_acuity"), start, end, start, end, below, "{20/x}", context=context
+    )
+
+
+@cache
+def _after_percent_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"\s?(?:\(|,)?\s?(?:on\s|in\s|at\s)?(?:(?P<air>room air|ra(?![a-z]))"
+        r"|(?P<oxygen>\d{1,2}(?:\.\d)?\s?(?:l(?:iters?)?|lpm)(?:/min)?(?![a-z])|nasal cannula|nc(?![a-z])|oxygen(?! sat)))"
+    )
+
+
+@cache
+def _before_percent_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?P<air>(?<![a-z])(?:room air|ra)\s(?:at rest\s|rest\s)?)?(?<![\d./-])(?P<value>\d{2,3})\s?$")
+
+
+def _saturations(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> list[Measurement]:
+    """ "92% RA", "RA 95%", "93% on 2 L": saturations without their name."""
+    more: list[Measurement] = []
+    at = lower.find("%", lo, hi)
+    while at != -1:
+        window = lower[max(lo, at - 24) : at]
+        before = _before_percent_pattern().search(window)
+        if before is not None:
+            offset = at - len(window)
+            after = _after_percent_pattern().match(lower, at + 1, min(hi, at + 28))
+            value = float(before.group("value"))
+            value_start, end = offset + before.start("value"), after.end() if after is not None else at + 1
+            start = offset + before.start() if before.group("air") else value_start
+            named = after is not None or before.group("air")
+            if named and 30 <= value <= 100 and not _overlaps(found, value_start, at + 1):
+                context = "on_oxygen" if after is not None and after.group("oxygen") else "room_air"
+                more.append(Measurement("spo2", start, end, value_start, at + 1, value, "%", context=context))
+        at = lower.find("%", at + 1, hi)
+    return more
+
+
+def _events(
+    lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, found: Sequence[Measurement]
+) -> list[Measurement]:
+    """ "Total 139 events", "96 respiratory events"; "15 events per hour" is a rate, "adverse events" another thing."""
+    more: list[Measurement] = []
+    at = lower.find("events", lo, hi)
+    while at != -1:
+        end = at + 6
+        before = _before_events_pattern().search(lower[max(lo, at - 40) : at])
+        after = lower[end : min(hi, end + 16)].lstrip()
+        if before is not None and not after.startswith(("/", "per ", "an hour", "a day", "each ")):
+            start = at - len(before.group())
+            number = float(before.group("value"))
+            if 5 <= number <= 5000 and not _overlaps(found, start, end):
+                more.append(
+                    Measurement("event_count", start, end, start, end, number, lexicon.anchored["event_count"].unit)
+                )
+        at = lower.find("events", end, hi)
+    return more
+
+
+@cache
+def _before_events_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z0-9./])(?P<value>\d{1,4})\s(?:(?:total|respiratory|obstructive|scored|apneic|combined|disordered|breathing|sleep|hypopnea|apnea)\s){0,3}$"
+    )
+
+
+@cache
+def _body_size_pattern() -> re.Pattern[str]:
+    # "178 cm and 132 kg", "5 ft 3, 168 lb": a height beside a weight needs no names.
+    return re.compile(
+        r"\d(?<![\d./]\d)(?:(?<=(?P<f>[3-7]))\s?(?:'|’|ft\.?|feet|foot)\s?(?P<inches>\d{1,2})?\s?(?:\"|”|''|inches|in\.?)?|\d{2}(?:\.\d)?\s?cm)"
+        r"(?P<gap>\s?(?:,|and|/|;|&|tall,?(?: and)?)\s?(?:weighs\s|weight\s|wt\s)?)(?P<weight>\d{2,3}(?:\.\d)?)\s?(?P<unit>kg|lbs?|pounds|#)(?![a-z/])"
+    )
+
+
+def _body_size(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> list[Measurement]:
+    if not ("kg" in lower or "lb" in lower or "pounds" in lower or "#" in lower):
+        return []
+    more: list[Measurement] = []
+    for match in _body_size_pattern().finditer(lower, lo, hi):
+        start, end = match.span()
+        middle = match.start("gap")
+        if match.group("f"):
+            height = int(match.group("f")) * 30.48 + int(match.group("inches") or 0) * 2.54
+        else:
+            height = float(match.group()[: middle - start].rstrip("cm "))
+        weight = float(match.group("weight")) * (1 if match.group("unit") == "kg" else 0.45359237)
+        if 50 <= height <= 250 and 10 <= weight <= 400:
+            if not _overlaps(found, start, middle):
+                more.append(Measurement("body_height", start, middle, start, middle, round(height, 1), "cm"))
+            at = match.start("weight")
+            if not _overlaps(found, at, end):
+                more.append(Measurement("body_weight", at, end, at, end, round(weight, 4), "kg"))
+    return more
+
+
+def _computed_bmi(found: Sequence[Measurement]) -> Iterator[Measurement]:
+    """The BMI of the height and the weight that stand closest together, where no BMI is stated."""
+    if any(one.concept == "bmi" for one in found):
+        return
+    heights = [one for one in found if one.concept == "body_height" and one.comparator == "="]
+    weights = [one for one in found if one.concept == "body_weight" and one.comparator == "="]
+    if not heights or not weights:
+        return
+    height, weight = min(
+        ((h, w) for h in heights[:8] for w in weights[:8]), key=lambda pair: abs(pair[0].start - pair[1].start)
+    )
+    value = weight.value / (height.value / 100) ** 2
+    if 8 <= value <= 120 and math.isfinite(value):
+        yield Measurement(
+            "bmi", weight.start, weight.end, weight.value_start, weight.value_end, round(value, 1), "kg/m2",
+            computed=True, parts=((height.start, height.end), (weight.start, weight.end)),
+        )  # fmt: skip

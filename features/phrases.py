@@ -1,0 +1,72 @@
+"""Many phrases at once over tokens: a trie walked from every token, so ten times the phrases cost hardly more.
+
+Hyphens between words are optional on both sides ("non-tender" finds "non tender" and the other way round).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from features.tokens import Tokens, tokenize
+
+Payload = TypeVar("Payload")
+
+
+@dataclass(slots=True)
+class _Node(Generic[Payload]):
+    next: dict[str, _Node[Payload]] = field(default_factory=dict)
+    payloads: list[Payload] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseHit(Generic[Payload]):
+    """Tokens ``first`` (included) to ``last`` (excluded) spell a phrase that carries ``payload``."""
+
+    first: int
+    last: int
+    payload: Payload
+
+
+class PhraseTrie(Generic[Payload]):
+    """Phrases to payloads. Matching ignores case; the caller checks case where an abbreviation needs it."""
+
+    def __init__(self) -> None:
+        self._root: _Node[Payload] = _Node()
+
+    def add(self, phrase: str, payload: Payload) -> None:
+        """Add ``phrase``; one phrase may carry several payloads. Raises ValueError for a phrase without a word."""
+        words = [word for word in tokenize(phrase).words if word != "-"] or list(tokenize(phrase).words)
+        if not words:
+            raise ValueError("a phrase needs at least one word")
+        node = self._root
+        for word in words:
+            node = node.next.setdefault(word, _Node())
+        node.payloads.append(payload)
+
+    def hits(self, tokens: Tokens, first: int = 0, last: int | None = None) -> Iterator[PhraseHit[Payload]]:
+        """Every phrase that lies within tokens ``first`` to ``last``, overlapping ones included, left to right."""
+        words = tokens.words
+        stop = len(words) if last is None else last
+        root = self._root.next
+        for start in range(first, stop):
+            node = root.get(words[start])
+            if node is None:
+                continue
+            position = start + 1
+            while True:
+                for payload in node.payloads:
+                    yield PhraseHit(start, position, payload)
+                following = node.next
+                if not following or position >= stop:
+                    break
+                step = position
+                child = following.get(words[step])
+                if child is None and words[step] == "-" and step + 1 < stop:
+                    step += 1
+                    child = following.get(words[step])
+                if child is None:
+                    break
+                node = child
+                position = step + 1

@@ -1,0 +1,37 @@
+"""Words with offsets: one regular expression over the text as received, nothing rewritten.
+
+A token is a run of letters and digits or a single other character. Hyphens are tokens, so "x-ray" is three; phrase
+matching skips them (see :mod:`features.phrases`), which makes "x-ray", "x ray" and "follow-up" one spelling each.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r"[^\W_]+|[^\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one text: ``words[i]`` is lower-cased and stands at ``text[starts[i]:ends[i]]``."""
+
+    text: str
+    words: tuple[str, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def tokenize(text: str) -> Tokens:
+    """Split ``text`` into tokens. Linear in its length for any input."""
+    words: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for match in _TOKEN.finditer(text):
+        words.append(match.group().lower())
+        starts.append(match.start())
+        ends.append(match.end())
+    return Tokens(text, tuple(words), tuple(starts), tuple(ends))
