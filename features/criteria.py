@@ -1,0 +1,458 @@
+"""Facts held against a coverage policy: four values, the facts behind each, and one plain sentence.
+
+``not_documented`` is not ``not_met``: the first has no evidence that decides, the second has evidence against.
+``conflicting`` wins over everything: documents that contradict each other are for a human.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import IntEnum
+
+from features.durations import to_days
+from features.lexicon import Lexicon
+from features.policy import CoveragePolicy, Criterion, Evidence, HumanReview
+from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
+
+_TOOK_PLACE = frozenset({Course.COMPLETED, Course.ONGOING, Course.FAILED, Course.NOT_TOLERATED, Course.STATED})
+_SLACK_DAYS = 2.0
+"""A "two-month" course counted in weeks, or a day lost between first and last visit, is no reason to ask."""
+
+
+class _Says(IntEnum):
+    """What one fact says about a leaf, the later ones weaker: only the strongest of a group is reported."""
+
+    SUPPORTS = 0
+    DENIES = 1
+    AGAINST = 2
+    INCOMPLETE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    fact: Fact
+    says: _Says
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What evaluation needs besides the facts: the request's day, side, documents and the names of concepts."""
+
+    day: date
+    side: Laterality | None
+    documents: Mapping[str, Document]
+    names: Mapping[str, str]
+
+    def when(self, fact: Fact) -> date | None:
+        """The day a fact speaks for: its own date, the end of its period, else its document's date."""
+        document = self.documents[fact.document_id].date
+        if fact.course is Course.ONGOING and fact.ended is None:
+            return document
+        return fact.ended or fact.date or document
+
+    def name(self, concept: str) -> str:
+        """A concept in words."""
+        return self.names.get(concept, concept.replace("_", " "))
+
+
+def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: Lexicon) -> Context:
+    """The evaluation context of a request; ``side`` is the side it asks for, where it names one."""
+    return Context(
+        day=request.received_at.date(),
+        side=side,
+        documents={document.document_id: document for document in request.documents},
+        names={concept.concept_id: concept.name.lower() for concept in lexicon.concepts.values()},
+    )
+
+
+def evaluate(policy: CoveragePolicy, facts: Sequence[Fact], context: Context) -> tuple[CriterionResult, ...]:
+    """The result of every node of the policy's tree, parents before children."""
+    by_concept: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_concept.setdefault(fact.concept, []).append(fact)
+    results = _evaluate(policy.criteria, None, by_concept, context)
+    return tuple(_needed(results, policy.criteria))
+
+
+def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context) -> tuple[Guard, ...]:
+    """A guard for every exclusion of the policy that a fact shows. Uncertain or planned counts: any doubt is a human's."""
+    by_concept: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_concept.setdefault(fact.concept, []).append(fact)
+    guards = []
+    for item in policy.human_review:
+        shown = _shown(item, by_concept, context)
+        if shown:
+            guards.append(Guard("human_must_look", f"{item.statement}.", tuple(fact.fact_id for fact in shown)))
+    return tuple(guards)
+
+
+def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context: Context) -> list[Fact]:
+    shown = []
+    for fact in _facts(item.evidence, by_concept):
+        flags = fact.assertion
+        if flags.family or flags.negated or fact.context == "limit":
+            continue
+        if flags.hypothetical and fact.category not in ("plan", "record", "problem"):
+            continue
+        doubted = replace(fact, assertion=replace(flags, uncertain=False, hypothetical=False))
+        if _judge(doubted, item.evidence, context, {}).says is _Says.SUPPORTS:
+            shown.append(fact)
+    return shown
+
+
+def _facts(evidence: Evidence, by_concept: Mapping[str, Sequence[Fact]]) -> list[Fact]:
+    return [fact for concept in evidence.concepts for fact in by_concept.get(concept, ())]
+
+
+def _evaluate(
+    node: Criterion, parent: str | None, by_concept: Mapping[str, Sequence[Fact]], context: Context
+) -> list[CriterionResult]:
+    if node.evidence is not None:
+        return [_leaf(node, node.evidence, parent, by_concept, context)]
+    below: list[CriterionResult] = []
+    heads: list[CriterionResult] = []
+    for child in node.children:
+        results = _evaluate(child, node.id, by_concept, context)
+        heads.append(results[0])
+        below += results
+    return [_inner(node, parent, heads), *below]
+
+
+def _inner(node: Criterion, parent: str | None, children: Sequence[CriterionResult]) -> CriterionResult:
+    status = _combine(node, [child.status for child in children])
+    deciding = _deciding(node, status, children)
+    evidence = tuple(dict.fromkeys(fact for child in deciding for fact in child.evidence))
+    first = deciding[0] if deciding else children[0]
+    return CriterionResult(
+        criterion_id=node.id,
+        statement=node.statement,
+        status=status,
+        evidence=evidence,
+        parent=parent,
+        explanation=_inner_sentence(node, status, children, first),
+        decided_by=first.decided_by,
+    )
+
+
+def _combine(node: Criterion, statuses: Sequence[Status]) -> Status:
+    if Status.CONFLICTING in statuses:
+        return Status.CONFLICTING
+    if node.none_of is not None:
+        flipped = {Status.MET: Status.NOT_MET, Status.NOT_MET: Status.MET}
+        return flipped.get(statuses[0], statuses[0])
+    needed = len(statuses) if node.all_of else (node.at_least or 1)
+    met = statuses.count(Status.MET)
+    if met >= needed:
+        return Status.MET
+    possible = met + statuses.count(Status.NOT_DOCUMENTED)
+    return Status.NOT_DOCUMENTED if possible >= needed else Status.NOT_MET
+
+
+def _deciding(node: Criterion, status: Status, children: Sequence[CriterionResult]) -> list[CriterionResult]:
+    if node.none_of is not None:
+        return list(children)
+    same = [child for child in children if child.status is status]
+    if node.all_of and status is not Status.MET:
+        return same[:1]
+    return same
+
+
+def _inner_sentence(
+    node: Criterion, status: Status, children: Sequence[CriterionResult], first: CriterionResult
+) -> str:
+    met = sum(child.status is Status.MET for child in children)
+    if status is Status.CONFLICTING:
+        return f"The documents contradict each other: {first.statement[0].lower()}{first.statement[1:]}."
+    if node.all_of:
+        return f"{met} of {len(children)} parts are met." if met < len(children) else "Every part is met."
+    if node.none_of is not None:
+        return first.explanation
+    if status is Status.MET:
+        return f"Shown by: {first.statement[0].lower()}{first.statement[1:]}."
+    return f"{met} of {node.at_least or 1} needed is met; {len(children)} ways to show it."
+
+
+def _leaf(
+    node: Criterion, evidence: Evidence, parent: str | None, by_concept: Mapping[str, Sequence[Fact]], context: Context
+) -> CriterionResult:
+    findings = [
+        _judge(fact, evidence, context, by_concept)
+        for fact in _facts(evidence, by_concept)
+        if not fact.assertion.family and fact.context != "limit"
+    ]
+    supporting = [f for f in findings if f.says is _Says.SUPPORTS]
+    contradicted = [(f, g) for f in supporting for g in findings if _contradict(f, g, context)]
+    clean = [f for f in supporting if not any(f is pair[0] for pair in contradicted)]
+    if evidence.contradiction == "none":
+        contradicted, clean = [], supporting
+    if contradicted and (evidence.contradiction == "any" or not clean):
+        status = Status.CONFLICTING
+        shown = [finding for pair in contradicted for finding in pair]
+        sentence = f"The documents contradict each other about {context.name(shown[0].fact.concept)}."
+    elif clean:
+        status, shown = Status.MET, clean
+        sentence = clean[0].why
+    else:
+        against = [f for f in findings if f.says in (_Says.DENIES, _Says.AGAINST)]
+        shown = against or findings
+        status = Status.NOT_MET if against else Status.NOT_DOCUMENTED
+        sentence = shown[0].why if shown else f"Nothing about {_listed(evidence.concepts, context)} was found."
+    return CriterionResult(
+        criterion_id=node.id,
+        statement=node.statement,
+        status=status,
+        evidence=tuple(dict.fromkeys(finding.fact.fact_id for finding in shown)),
+        parent=parent,
+        explanation=sentence,
+        decided_by=node.id,
+        ask=node.ask,
+    )
+
+
+def _listed(concepts: Sequence[str], context: Context) -> str:
+    names = [context.name(concept) for concept in concepts[:3]]
+    more = ", ..." if len(concepts) > len(names) else ""
+    return f"{', '.join(names)}{more}"
+
+
+def _judge(
+    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]
+) -> _Finding:
+    """What one fact says about a leaf, with the sentence that says why."""
+    name = context.name(fact.concept)
+    name = name[0].upper() + name[1:]
+    flags = fact.assertion
+    document = context.documents[fact.document_id]
+    if evidence.same_side and context.side and fact.laterality not in (None, "bilateral", context.side):
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for the {fact.laterality} side only.")
+    region = fact.region or _region_elsewhere(fact, by_concept)
+    if evidence.regions and region is not None and region not in evidence.regions:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for another part of the body ({region}).")
+    if evidence.document_types and document.type not in evidence.document_types:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} stands in a document where it does not count ({document.type}).")
+    if evidence.sections and fact.section not in evidence.sections:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} stands in a section where it does not count ({fact.section}).")
+    if flags.negated and flags.historical:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is denied for the past.")
+    if flags.negated:
+        return _Finding(fact, _Says.DENIES, f"{name} is denied.")
+    if flags.hypothetical or fact.course is Course.PLANNED:
+        return _Finding(fact, _Says.AGAINST, f"{name} is only planned or conditional.")
+    if flags.uncertain:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is only suspected.")
+    if flags.historical and not evidence.historical:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented as past, not as present.")
+    if evidence.earlier and not (flags.historical or _before_its_document(fact, document)):
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is not said to lie in the past.")
+    if evidence.positive and fact.value != "positive":
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is named without a positive result.")
+    for judgement in (_treatment, _value, _length, _time, _order):
+        finding = judgement(fact, evidence, context, by_concept, name)
+        if finding is not None:
+            return finding
+    return _Finding(fact, _Says.SUPPORTS, _supporting(fact, evidence, context, name))
+
+
+def _region_elsewhere(fact: Fact, by_concept: Mapping[str, Sequence[Fact]]) -> str | None:
+    """The part of the body of the same treatment where another document says it: one that ended in the same weeks."""
+    if fact.category != "treatment":
+        return None
+    regions = {
+        other.region
+        for other in by_concept.get(fact.concept, ())
+        if other.region is not None and other.assertion.is_patients_own and _same_episode(fact, other)
+    }
+    return regions.pop() if len(regions) == 1 else None
+
+
+def _same_episode(one: Fact, other: Fact) -> bool:
+    ends = [fact.ended or fact.date for fact in (one, other)]
+    return ends[0] is not None and ends[1] is not None and abs((ends[0] - ends[1]).days) <= 21
+
+
+def _before_its_document(fact: Fact, document: Document) -> bool:
+    when = fact.ended or fact.date
+    return when is not None and document.date is not None and when < document.date
+
+
+def _treatment(
+    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
+) -> _Finding | None:
+    if fact.category != "treatment" or fact.course in (frozenset(evidence.courses) or _TOOK_PLACE):
+        return None
+    if fact.course is None:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is mentioned, but not that it took place.")
+    return _Finding(fact, _Says.AGAINST, f"{name}: {fact.course.value.replace('_', ' ')}.")
+
+
+def _value(
+    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
+) -> _Finding | None:
+    for limit in evidence.compared:
+        if not isinstance(fact.value, float | int) or fact.unit != limit.unit:
+            return _Finding(fact, _Says.INCOMPLETE, f"{name} has no value in {limit.unit}.")
+        if not _holds(float(fact.value), limit.op, limit.value):
+            return _Finding(fact, _Says.AGAINST, f"{name} is {fact.value:g}; {limit.op} {limit.value:g} is needed.")
+    return None
+
+
+def _holds(value: float, op: str, limit: float) -> bool:
+    return {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[op]
+
+
+def _days(fact: Fact) -> float | None:
+    if fact.began and fact.ended and fact.ended > fact.began:
+        return float((fact.ended - fact.began).days)
+    if isinstance(fact.value, float | int) and fact.unit in ("d", "wk", "mo", "a", "h"):
+        return to_days(float(fact.value), fact.unit)
+    return None
+
+
+def _length(
+    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
+) -> _Finding | None:
+    if evidence.lasting is None:
+        return None
+    days = _days(fact)
+    if days is None:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without how long.")
+    needed = to_days(evidence.lasting.value, evidence.lasting.unit)
+    if days + _SLACK_DAYS < needed:
+        return _Finding(fact, _Says.AGAINST, f"{_spell(days)} of {name.lower()} documented, {_spell(needed)} needed.")
+    return None
+
+
+def _time(
+    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
+) -> _Finding | None:
+    document = context.documents[fact.document_id]
+    if evidence.dated and not (fact.date or fact.began or fact.ended or document.type == "therapy_note"):
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without a date.")
+    if evidence.within is None and evidence.beyond is None:
+        return None
+    when = context.when(fact)
+    if when is None:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is in a document without a date.")
+    age = (context.day - when).days
+    if evidence.within is not None and age > to_days(evidence.within.value, evidence.within.unit) + _SLACK_DAYS:
+        return _Finding(fact, _Says.AGAINST, f"{name} is from {when.isoformat()}, too long before the request.")
+    if evidence.beyond is not None and age < to_days(evidence.beyond.value, evidence.beyond.unit) - _SLACK_DAYS:
+        return _Finding(fact, _Says.AGAINST, f"{name} is from {when.isoformat()}, too close to the request.")
+    return None
+
+
+def _order(
+    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
+) -> _Finding | None:
+    when = context.documents[fact.document_id].date
+    if evidence.before:
+        tests = [context.when(f) for c in evidence.before for f in by_concept.get(c, ()) if _happened(f)]
+        known = [day for day in tests if day is not None]
+        if not known or when is None:
+            return _Finding(fact, _Says.INCOMPLETE, f"{name}: the dates that show the order of events are missing.")
+        if when > max(known):
+            return _Finding(fact, _Says.AGAINST, f"{name} is documented on {when.isoformat()}, after the test.")
+        if not any(when <= day and _elsewhere(fact, day, context) for day in known):
+            return _Finding(fact, _Says.INCOMPLETE, f"{name}: no document shows it before the test.")
+    if evidence.not_before_end_of:
+        ends = [
+            f.ended
+            for c in evidence.not_before_end_of
+            for f in by_concept.get(c, ())
+            if f.ended and _happened(f) and f.course is not Course.PLANNED
+        ]
+        if when is None or (ends and when < max(ends)):
+            return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented before the treatment ended.")
+    return None
+
+
+def _happened(fact: Fact) -> bool:
+    return fact.assertion.is_patients_own and fact.context != "limit"
+
+
+def _elsewhere(fact: Fact, day: date, context: Context) -> bool:
+    """Whether ``day`` is not just the date of the fact's own document: a visit does not precede itself."""
+    return context.documents[fact.document_id].date != day
+
+
+def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool:
+    """Whether ``other`` says the opposite of ``supporting``: same concept, same side, not from before."""
+    one, two = supporting.fact, other.fact
+    if one.concept != two.concept or other.says not in (_Says.DENIES, _Says.AGAINST):
+        return False
+    if one.laterality and two.laterality and one.laterality != two.laterality:
+        return False
+    if one.region and two.region and one.region != two.region:
+        return False
+    since, then = one.began or context.when(one), context.when(two)
+    if two.course in (Course.NOT_ATTENDED, Course.DECLINED):
+        return since is None or then is None or then >= since
+    if other.says is _Says.AGAINST:
+        # Two values of one measurement contradict each other on one day; a later one outdates the earlier.
+        measured = one.category == two.category == "measurement" and bool(two.value != one.value)
+        return measured and (since is None or then is None or then >= since)
+    return since is None or then is None or then >= since
+
+
+def _supporting(fact: Fact, evidence: Evidence, context: Context, name: str) -> str:
+    days = _days(fact)
+    if evidence.lasting is not None and days is not None:
+        period = ""
+        if fact.began and fact.ended:
+            period = f" ({fact.began.isoformat()} to {fact.ended.isoformat()})"
+        elif fact.began:
+            period = f" (since {fact.began.isoformat()})"
+        return f"{_spell(days)} of {name.lower()} documented{period}, {_spell(to_days(evidence.lasting.value, evidence.lasting.unit))} needed."
+    if evidence.compared and isinstance(fact.value, float | int):
+        limits = " and ".join(f"{limit.op} {limit.value:g}" for limit in evidence.compared)
+        return f"{name} is {fact.value:g}; {limits} is needed."
+    when = context.when(fact)
+    return f"{name} is documented{f' ({when.isoformat()})' if when else ''}."
+
+
+def _spell(days: float) -> str:
+    if days >= 365:
+        return f"{days / 365.25:.1f} years".replace(".0 years", " years")
+    if days >= 14:
+        weeks = round(days / 7, 1)
+        return f"{weeks:g} weeks"
+    return f"{days:g} days"
+
+
+def _needed(results: Sequence[CriterionResult], root: Criterion) -> list[CriterionResult]:
+    """Mark the nodes that another branch makes unnecessary, or that belong to a branch further from being met."""
+    by_id = {result.criterion_id: result for result in results}
+    unneeded: set[str] = set()
+    _mark(root, by_id, unneeded)
+    return [replace(result, needed=result.criterion_id not in unneeded) for result in results]
+
+
+def _mark(node: Criterion, by_id: Mapping[str, CriterionResult], unneeded: set[str]) -> None:
+    alternatives = node.any_of or node.of
+    if alternatives is not None:
+        count = node.at_least or 1
+        ranked = sorted(alternatives, key=lambda child: -_progress(child, by_id))
+        for child in ranked[count:]:
+            unneeded.update(below.id for below in child.walk())
+    for child in node.children:
+        if child.id not in unneeded:
+            _mark(child, by_id, unneeded)
+
+
+def _progress(node: Criterion, by_id: Mapping[str, CriterionResult]) -> float:
+    """How far a branch is: 1 where it is met or must be looked at, else the share of its parts that are met."""
+    status = by_id[node.id].status
+    if status is Status.MET:
+        return 2.0
+    if status is Status.CONFLICTING:
+        return 1.5
+    if node.evidence is not None:
+        return 0.1 if by_id[node.id].evidence else 0.0
+    parts = [_progress(child, by_id) for child in node.children]
+    if node.all_of:
+        return sum(min(part, 1.0) for part in parts) / len(parts)
+    return min(max(parts), 1.0)

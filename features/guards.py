@@ -1,0 +1,252 @@
+"""What keeps a request from the fast lane although it is no criterion: unreadable documents, another person's documents,
+a missing side, a diagnosis that does not fit, text copied from the policy. Any doubt is a nurse's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from features.assertion import Target, packaged_engine
+from features.laterality import find_laterality
+from features.policy import CoveragePolicy
+from features.request import READABLE_CONTENT_TYPE
+from features.sections import find_sections
+from features.sentences import split_sentences
+from features.tokens import tokenize
+from features.types import AuthorizationRequest, CriterionResult, Document, Fact, Guard, Laterality, Status
+
+MOST_CHARACTERS = 2_000_000
+"""A document longer than this is left to a nurse unread: about 1,000 pages."""
+
+_FEWEST_WORDS = 3
+_AGE = re.compile(
+    r"\b(?P<years>\d{1,3})[ -]?(?:y/o|yo\b|y\.o\.|yr[s]?[ -]?old|year[s]?[ -]?old|-?yr-?old|(?=[MF]\b))"
+    r"[ ,]*(?:(?:[a-z-]+[ ,]+){0,3}?(?P<sex>male|female|man|woman|gentleman|lady|boy|girl|M\b|F\b))?"
+    r"|\bage[d]?(?: is)?[:= ]+(?P<stated>\d{1,3})\b(?! *(?:-|to|or|and over|years ago))",
+    re.IGNORECASE,
+)
+_SEX = re.compile(r"\b(?:sex|gender)\s*[:=]\s*(?P<sex>male|female|m|f)\b", re.IGNORECASE)
+_BIRTH = re.compile(
+    r"\b(?:d\.?o\.?b\.?|date of birth|birth ?date|born)\b\s*(?:on|is)?\s*[:=]?\s*"
+    r"(?:(?P<month>\d{1,2})[/-](?P<day>\d{1,2})[/-](?P<year>\d{4}|\d{2})\b|(?P<iso>\d{4}-\d{2}-\d{2}))",
+    re.IGNORECASE,
+)
+_FEMALE = frozenset({"female", "f", "woman", "lady", "girl"})
+_FAMILY_BEFORE = re.compile(
+    r"\b(?:mother|father|sister|brother|son|daughter|wife|husband|spouse|aunt|uncle|cousin|grand\w+|child|children|parent|partner)"
+    r"(?:'s)?\W+(?:\w+\W+){0,4}$",
+    re.IGNORECASE,
+)
+_SIDE_OF_CODE = re.compile(r"\b(RT|LT|RIGHT|LEFT|BILATERAL)\b", re.IGNORECASE)
+
+# Function words that English notes do not use; a text with more of them than of English ones is in another language.
+_ENGLISH = frozenset(
+    "the of and to in is was with for on at she he her his has had not no from by or be as are this that which pain patient "
+    "left right history exam today days weeks months".split()
+)
+_OTHER_LANGUAGES = frozenset(
+    "el la los las del una unos que con por para sin desde hace años dolor paciente refiere presenta rodilla izquierda derecha "
+    "y es su le les des une est pas pour avec dans sur depuis patiente douleur genou il elle der die das und ist nicht mit "
+    "seit ein eine schmerzen bei von den zu im o os um uma não dor com sem joelho di che il lo non per dolore ginocchio".split()
+)
+_COPIED_WORDS = 9
+
+
+def requested_side(request: AuthorizationRequest) -> Laterality | None:
+    """The side the request asks for, from the service's and the diagnoses' words and the diagnosis codes' last digits.
+
+    None where it names none, or where it names two different ones.
+    """
+    named: set[Laterality] = set()
+    for words in [request.service.description, *(d.description for d in request.diagnoses)]:
+        named.update(mention.side for mention in find_laterality(words or ""))
+        for match in _SIDE_OF_CODE.finditer(words or ""):
+            word = match.group(1).lower()
+            named.add("right" if word.startswith("r") else "left" if word.startswith("l") else "bilateral")
+    return named.pop() if len(named) == 1 else None
+
+
+def sides_disagree(request: AuthorizationRequest) -> bool:
+    """Whether service and diagnoses name different sides."""
+    named = {
+        mention.side
+        for words in [request.service.description, *(d.description for d in request.diagnoses)]
+        for mention in find_laterality(words or "")
+    }
+    return len(named) > 1
+
+
+def unreadable(document: Document) -> str | None:
+    """Why a document cannot be read by a machine, in words; None where it can."""
+    if document.content_type != READABLE_CONTENT_TYPE:
+        return "is not plain text"
+    text = document.text
+    if len(text) > MOST_CHARACTERS:
+        return "is too long to be read at once"
+    visible = sum(not character.isspace() for character in text[:20_000])
+    if visible == 0:
+        return "is empty"
+    control = sum(ord(c) < 32 and c not in "\t\n\r\f\v" or c == "\ufffd" for c in text[:20_000])
+    if control > visible * 0.02 + 2:
+        return "holds control characters instead of text"
+    words = tokenize(text[:50_000]).words
+    letters = [word for word in words if word.isalpha()]
+    if len(letters) < _FEWEST_WORDS:
+        return "holds hardly a word"
+    english = sum(word in _ENGLISH for word in letters)
+    foreign = sum(word in _OTHER_LANGUAGES for word in letters)
+    latin = sum(word.isascii() for word in letters)
+    if (foreign > english and foreign >= 4) or latin < len(letters) * 0.6:
+        return "seems to be in another language than English"
+    return None
+
+
+def _reading_guards(request: AuthorizationRequest) -> Iterable[Guard]:
+    for document in request.documents:
+        why = unreadable(document)
+        if why is not None:
+            yield Guard("unreadable_document", f"Document {document.document_id} {why}.")
+
+
+def _age_on(birth: date, day: date) -> int:
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def about_someone_else(document: Document, request: AuthorizationRequest) -> str | None:
+    """What in the document contradicts the member ("age", "birth date", "sex"), None where nothing does.
+
+    Ages of relatives ("her 70-year-old mother") do not count.
+    """
+    text = document.text[:MOST_CHARACTERS]
+    birth = request.member.birth_date
+    for match in _BIRTH.finditer(text):
+        stated = _birth_date(match)
+        if stated is not None and stated != birth:
+            return "birth date"
+    ages = [match for match in _AGE.finditer(text) if not _FAMILY_BEFORE.search(text[max(0, match.start() - 60) : match.start()])]
+    if ages:
+        tokens = tokenize(text)
+        targets = [Target(match.start(), match.end(), "finding") for match in ages]
+        assertions = packaged_engine().assess_targets(tokens, split_sentences(text), find_sections(tokens), targets)
+        latest = max(request.received_at.date(), document.date or date.min)
+        expected = {_age_on(birth, document.date or latest), _age_on(birth, latest)}
+        for match, assertion in zip(ages, assertions, strict=True):
+            if assertion.family or assertion.historical:
+                continue
+            years = int(match["years"] or match["stated"])
+            if years > 0 and not any(abs(years - age) <= 1 for age in expected):
+                return "age"
+            if match["sex"] and _contradicts(match["sex"], request):
+                return "sex"
+    for match in _SEX.finditer(text):
+        if _contradicts(match["sex"], request):
+            return "sex"
+    return None
+
+
+def _contradicts(word: str, request: AuthorizationRequest) -> bool:
+    stated = "female" if word.lower() in _FEMALE else "male"
+    return request.member.sex != "unknown" and stated != request.member.sex
+
+
+def _birth_date(match: re.Match[str]) -> date | None:
+    try:
+        if match["iso"]:
+            return date.fromisoformat(match["iso"])
+        year = int(match["year"])
+        if year < 100:
+            year += 2000 if year <= 26 else 1900
+        return date(year, int(match["month"]), int(match["day"]))
+    except ValueError:
+        return None
+
+
+def copied_from_policy(document: Document, policy: CoveragePolicy) -> bool:
+    """Whether the document repeats a criterion of the policy word for word: such words prove nothing."""
+    words = tokenize(document.text).words
+    seen = {words[i : i + _COPIED_WORDS] for i in range(len(words) - _COPIED_WORDS + 1)}
+    for node in policy.criteria.walk():
+        statement = tokenize(node.statement).words
+        if len(statement) >= _COPIED_WORDS and any(
+            statement[i : i + _COPIED_WORDS] in seen for i in range(len(statement) - _COPIED_WORDS + 1)
+        ):
+            return True
+    return False
+
+
+def _quotes_coverage_rules(document: Document) -> bool:
+    """Whether the document speaks in the voice of a coverage rule ("must have", "is covered when") more than of a patient."""
+    words = document.text.lower()
+    marks = ("is considered medically necessary", "medically necessary when", "is covered when", "criteria are met", "coverage criteria",
+             "the beneficiary", "the patient must", "must have", "one of the following", "all of the following")  # fmt: skip
+    return sum(words.count(mark) for mark in marks) >= 2
+
+
+def request_guards(
+    request: AuthorizationRequest, policy: CoveragePolicy | None, criteria: Sequence[CriterionResult], facts: Sequence[Fact]
+) -> tuple[Guard, ...]:
+    """Every guard that holds this request back, in a fixed order."""
+    guards = list(_reading_guards(request))
+    for document in request.documents:
+        what = about_someone_else(document, request)
+        if what is not None:
+            guards.append(
+                Guard("document_about_someone_else", f"The {what} in document {document.document_id} is not the member's.")
+            )
+    if request.coverage.status == "inactive":
+        guards.append(Guard("coverage_inactive", "The member's coverage is not active."))
+    if policy is None:
+        guards.append(Guard("no_policy", "No coverage policy covers this service on this date."))
+        return tuple(guards)
+    guards += _scope_guards(request, policy)
+    guards += _side_guards(request, policy, criteria, facts)
+    for document in request.documents:
+        if copied_from_policy(document, policy) or _quotes_coverage_rules(document):
+            guards.append(
+                Guard("copied_policy_text", f"Document {document.document_id} repeats coverage criteria instead of findings.")
+            )
+    return tuple(guards)
+
+
+def _scope_guards(request: AuthorizationRequest, policy: CoveragePolicy) -> Iterable[Guard]:
+    if request.review_type not in policy.review_types:
+        yield Guard("review_type", f"The policy is not written for {request.review_type} review.")
+    age = _age_on(request.member.birth_date, request.received_at.date())
+    if not policy.age.min <= age <= policy.age.max:
+        yield Guard("age_outside_policy", "The member's age is outside what the policy is written for.")
+    if (request.service.units or 1) > policy.most_units:
+        yield Guard("units", "More units are asked for than the policy speaks of.")
+    codes = [d.code.upper().replace(".", "") for d in request.diagnoses if d.system.upper().startswith("ICD-10")]
+    supported = tuple(prefix.upper().replace(".", "") for prefix in policy.diagnoses)
+    if supported and not any(code.startswith(supported) for code in codes):
+        yield Guard("diagnosis_not_listed", "No diagnosis on the request is one the policy lists as supporting the service.")
+
+
+def _side_guards(
+    request: AuthorizationRequest, policy: CoveragePolicy, criteria: Sequence[CriterionResult], facts: Sequence[Fact]
+) -> Iterable[Guard]:
+    if not policy.side_required:
+        return
+    side = requested_side(request)
+    if side is None:
+        words = "names different sides" if sides_disagree(request) else "does not name a side"
+        yield Guard("side_unclear", f"The request {words}.")
+        return
+    shown = {fact_id for result in criteria if result.status is Status.MET for fact_id in result.evidence}
+    sided = [fact for fact in facts if fact.fact_id in shown and fact.laterality is not None]
+    regional = [
+        fact
+        for fact in facts
+        if fact.region in policy.regions and fact.laterality not in (None, "bilateral") and fact.assertion.is_patients_own
+    ]
+    other = [fact for fact in regional if fact.laterality != side]
+    if len(other) * 2 > len(regional):
+        yield Guard(
+            "wrong_side",
+            f"Most findings are on the other side than the requested {side} one.",
+            tuple(fact.fact_id for fact in other),
+        )
+    elif not sided:
+        yield Guard("side_unclear", f"The notes do not say that the findings are on the requested {side} side.")

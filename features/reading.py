@@ -1,0 +1,24 @@
+"""One request read from end to end: facts, policy, criteria, guards, features. Deterministic, without I/O."""
+
+from __future__ import annotations
+
+from features.criteria import context_of, evaluate, human_review
+from features.extract import extract
+from features.guards import request_guards, requested_side, unreadable
+from features.lexicon import load_lexicon
+from features.policy import PolicySet, load_policies
+from features.types import AuthorizationRequest, Reading
+from features.vector import build_vector
+
+
+def read(request: AuthorizationRequest, policies: PolicySet | None = None) -> Reading:
+    """Read ``request`` against the policy in force (the packaged policies by default)."""
+    facts = tuple(extract([document for document in request.documents if unreadable(document) is None]))
+    policy = (policies or load_policies()).covering(request)
+    if policy is None:
+        guards = request_guards(request, None, (), facts)
+        return Reading(facts, None, (), guards, build_vector(request, facts, (), guards))
+    context = context_of(request, requested_side(request), load_lexicon())
+    criteria = evaluate(policy, facts, context)
+    guards = (*request_guards(request, policy, criteria, facts), *human_review(policy, facts, context))
+    return Reading(facts, policy.reference, criteria, guards, build_vector(request, facts, criteria, guards))

@@ -1,0 +1,98 @@
+"""The numbers the model sees. Nothing of sex, race, name, birth date, place of living or plan is among them.
+
+Directions say what is known before any data: more criteria met never lowers the score, more contradictions never raise it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+
+from features.types import (
+    AuthorizationRequest,
+    Course,
+    CriterionResult,
+    Fact,
+    FeatureSchema,
+    FeatureSpec,
+    FeatureVector,
+    Guard,
+    Status,
+)
+
+_FEATURES = (
+    FeatureSpec("policy_met", "1 where the policy's tree as a whole is met", 1),
+    FeatureSpec("criteria_met_fraction", "share of the needed leaves that are met", 1),
+    FeatureSpec("criteria_not_met", "needed leaves with evidence against them", -1),
+    FeatureSpec("criteria_not_documented", "needed leaves without deciding evidence", -1),
+    FeatureSpec("criteria_conflicting", "leaves whose documents contradict each other, needed or not", -1),
+    FeatureSpec("guards", "guards that hold the request back (exclusions, documents about someone else, ...)", -1),
+    FeatureSpec("evidence_per_met_leaf", "facts behind each met leaf, mean, at most 5", 1),
+    FeatureSpec("evidence_age_days", "age of the youngest evidence of met leaves in days, at most 730", -1),
+    FeatureSpec("branches_met", "alternative branches that are met on their own", 1),
+    FeatureSpec("uncertain_share", "share of the patient's own problems and findings that are only suspected", -1),
+    FeatureSpec("planned_treatments", "treatments that are only planned", -1),
+    FeatureSpec("treatments_done", "different treatments that took place", 1),
+    FeatureSpec("undated_documents", "documents without a date", -1),
+    FeatureSpec("documents", "documents sent", 0),
+    FeatureSpec("note_length", "characters of all documents, in thousands, at most 100", 0),
+    FeatureSpec("facts", "facts read, at most 300", 0),
+)
+
+
+def _schema() -> FeatureSchema:
+    content = "\n".join(f"{spec.name}|{spec.meaning}|{spec.direction}" for spec in _FEATURES)
+    return FeatureSchema("greenlane-features", "1", _FEATURES, hashlib.sha256(content.encode()).hexdigest()[:16])
+
+
+SCHEMA = _schema()
+
+
+def build_vector(
+    request: AuthorizationRequest,
+    facts: Sequence[Fact],
+    criteria: Sequence[CriterionResult],
+    guards: Sequence[Guard],
+) -> FeatureVector:
+    """The features of a request, in the order of :data:`SCHEMA`."""
+    parents = {result.parent for result in criteria}
+    leaves = [result for result in criteria if result.criterion_id not in parents]
+    needed = [leaf for leaf in leaves if leaf.needed]
+    met = [leaf for leaf in needed if leaf.status is Status.MET]
+    root = criteria[0] if criteria else None
+    own = [fact for fact in facts if fact.category in ("problem", "finding") and not fact.assertion.family]
+    by_id = {fact.fact_id: fact for fact in facts}
+    ages = [_age_days(by_id[fact_id], request) for leaf in met for fact_id in leaf.evidence if fact_id in by_id]
+    values = {
+        "policy_met": float(root is not None and root.status is Status.MET),
+        "criteria_met_fraction": len(met) / len(needed) if needed else 0.0,
+        "criteria_not_met": float(sum(leaf.status is Status.NOT_MET for leaf in needed)),
+        "criteria_not_documented": float(sum(leaf.status is Status.NOT_DOCUMENTED for leaf in needed)),
+        "criteria_conflicting": float(sum(leaf.status is Status.CONFLICTING for leaf in leaves)),
+        "guards": float(len(guards)),
+        "evidence_per_met_leaf": sum(min(len(leaf.evidence), 5) for leaf in met) / len(met) if met else 0.0,
+        "evidence_age_days": float(min(min(ages, default=730), 730)),
+        "branches_met": float(
+            sum(r.status is Status.MET for r in criteria if root is not None and r.parent == root.criterion_id)
+        ),
+        "uncertain_share": sum(f.assertion.uncertain for f in own) / len(own) if own else 0.0,
+        "planned_treatments": float(len({f.concept for f in facts if f.course is Course.PLANNED})),
+        "treatments_done": float(
+            len({f.concept for f in facts if f.course is not None and f.course in _DONE and f.assertion.is_patients_own})
+        ),
+        "undated_documents": float(sum(document.date is None for document in request.documents)),
+        "documents": float(len(request.documents)),
+        "note_length": min(sum(len(document.text) for document in request.documents) / 1000, 100.0),
+        "facts": float(min(len(facts), 300)),
+    }
+    return FeatureVector(SCHEMA, tuple(values[spec.name] for spec in SCHEMA.features))
+
+
+_DONE = frozenset({Course.COMPLETED, Course.ONGOING, Course.FAILED, Course.NOT_TOLERATED, Course.STATED})
+
+
+def _age_days(fact: Fact, request: AuthorizationRequest) -> int:
+    dates = {document.document_id: document.date for document in request.documents}
+    when = fact.ended or fact.date or dates.get(fact.document_id) or date.min
+    return max((request.received_at.date() - when).days, 0)
