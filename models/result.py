@@ -1,0 +1,100 @@
+"""A triage result as JSON: the shape intake systems see, and a fuller record that the workbench is drawn from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from features.types import Assertion, CriterionResult, Fact, PolicyReference
+from models.types import TriageResult
+
+
+def result_to_json(result: TriageResult) -> dict[str, Any]:
+    """The interface's TriageResult, field for field."""
+    return {
+        "authorization_id": result.authorization_id,
+        "external_id": result.external_id,
+        "route": result.route.value,
+        "reasons": [{"code": reason.code, "message": reason.message} for reason in result.reasons],
+        "due_at": _time(result.due_at),
+        "policy": policy_to_json(result.policy) if result.policy else None,
+        "criteria": [criterion_to_json(criterion) for criterion in result.criteria],
+        "facts": [fact_to_json(fact) for fact in result.facts],
+        "approval_score": result.approval_score,
+        "threshold": result.threshold,
+        "contributions": [{"feature": c.feature, "value": c.value, "effect": c.effect} for c in result.contributions],
+        "missing": [{"criterion_id": missing.criterion_id, "ask": missing.ask} for missing in result.missing],
+        "model": (
+            {"name": result.model.name, "version": result.model.version, "alias": result.model.alias}
+            if result.model
+            else None
+        ),
+        "pipeline_version": result.pipeline_version,
+    }
+
+
+def policy_to_json(policy: PolicyReference) -> dict[str, Any]:
+    """A policy as results name it."""
+    return {"policy_id": policy.policy_id, "version": policy.version, "source": policy.source}
+
+
+def criterion_to_json(criterion: CriterionResult) -> dict[str, Any]:
+    """A criterion as results show it."""
+    return {
+        "criterion_id": criterion.criterion_id,
+        "statement": criterion.statement,
+        "status": criterion.status.value,
+        "evidence": list(criterion.evidence),
+        "parent": criterion.parent,
+    }
+
+
+def fact_to_json(fact: Fact) -> dict[str, Any]:
+    """A fact as results show it."""
+    return {
+        "fact_id": fact.fact_id,
+        "concept": fact.concept,
+        "category": fact.category,
+        "document_id": fact.document_id,
+        "start": fact.start,
+        "end": fact.end,
+        "text": fact.text,
+        "section": fact.section,
+        "assertion": _assertion(fact.assertion),
+        "value": fact.value,
+        "unit": fact.unit,
+        "date": fact.date.isoformat() if fact.date else None,
+    }
+
+
+def _assertion(assertion: Assertion) -> dict[str, bool]:
+    return {
+        "negated": assertion.negated,
+        "uncertain": assertion.uncertain,
+        "historical": assertion.historical,
+        "hypothetical": assertion.hypothetical,
+        "family": assertion.family,
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@cache
+def _record() -> TypeAdapter[TriageResult]:
+    return TypeAdapter(TriageResult)
+
+
+def trace_to_json(result: TriageResult) -> dict[str, Any]:
+    """Everything the result holds, cues and explanations included; :func:`result_from_trace` reads it back."""
+    record: dict[str, Any] = _record().dump_python(result, mode="json")
+    return record
+
+
+def result_from_trace(trace: dict[str, Any]) -> TriageResult:
+    """The result a trace was written from. Raises pydantic.ValidationError for anything else."""
+    return _record().validate_python(trace)
