@@ -6,9 +6,10 @@ the words around it say so: "4/5 strength", "7/10 pain", "12/12 visits", "132/84
 
 from __future__ import annotations
 
+import itertools
 import re
 from calendar import monthrange
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
@@ -81,21 +82,32 @@ _TIME_WORD = (
     "on|since|from|through|thru|until|till|til|by|dated|date|of|between|before|after|prior to|as of|effective|starting"
 )
 _EVENT_WORD = (
-    "visits?|appt|appointment|er|ed|ie|soc|doi|dos|doe|lmp|eval|evaluation|re-?eval|seen|saw|started?|starting|began|begun|onset"
-    "|completed|finished|ended|stopped|d/?c|dc|discharged?|discontinued|last|first|next|initial|repeat|injections?|injected|shots?"
-    "|steroids?|cortisone|epidurals?|esi|tfesi|mbb|rfa|surgery|surgical|op|scope|arthroscopy|mri|mr|ct|xrays?|x-?rays?|xr|films?|radiographs?|us"
-    "|ultrasound|echo|tte|egd|ekg|ecg|emg|dexa|pet|psg|hsat|sleep (?:study|test)|study|test|labs?|drawn|cx|bx|biopsy|report|note|order(?:ed)?|signed|faxed"
-    "|sent|received|reviewed|admitted|admit|admission|discharge|transfer|collected|performed|done|completed|today|yesterday|injury|injured|fall|fell|mva|mvc"
-    "|therapy|pt|ot|hep|screen|consult|seen by|called|scheduled|rescheduled|clearance|cleared|procedure|colonoscopy|period|fill(?:ed)?|refill(?:ed)?"
+    "visits?|appt|appointment|er|ed|ie|soc|doi|dos|doe|lmp|eval|evaluation|re-?eval|seen|saw|started?|starting"
+    "|began|begun|onset"
+    "|completed|finished|ended|stopped|d/?c|dc|discharged?|discontinued|last|first|next|initial|repeat"
+    "|injections?|injected|shots?"
+    "|steroids?|cortisone|epidurals?|esi|tfesi|mbb|rfa|surgery|surgical|op|scope|arthroscopy|mri|mr|ct|xrays?"
+    "|x-?rays?|xr|films?|radiographs?|us"
+    "|ultrasound|echo|tte|egd|ekg|ecg|emg|dexa|pet|psg|hsat|sleep (?:study|test)|study|test|labs?|drawn|cx|bx"
+    "|biopsy|report|note|order(?:ed)?|signed|faxed"
+    "|sent|received|reviewed|admitted|admit|admission|discharge|transfer|collected|performed|done|completed"
+    "|today|yesterday|injury|injured|fall|fell|mva|mvc"
+    "|therapy|pt|ot|hep|screen|consult|seen by|called|scheduled|rescheduled|clearance|cleared|procedure"
+    "|colonoscopy|period|fill(?:ed)?|refill(?:ed)?"
     "|imaging|angio|stress|cath|recheck|postop|preop|vaccine"
 )
 # Words that make the n/m beside them a score, a grade or a count.
 _SCORE_WORD = (
-    "pain|strength|motor|power|mmt|grip|ehl|quads?|hamstrings?|deltoids?|biceps|triceps|tibialis|dorsiflexion|plantarflexion|flexion"
-    "|extension|abduction|adduction|rotation|wrists?|knees?|hips?|psoas|iliopsoas|muscles?|nprs|nrs|vas|rated|rates|rating|score|scored|scale|severity"
-    "|intensity|discomfort|murmur|sem|bp|b/p|pressure|gcs|moca|mmse|slums|gds|phq-?9?|phq-?2|gad-?7?|ess|epworth|apgars?|ecog|kps|fim|am-?pac|mobility|adl|waddell"
-    "|faq|audit|iop|schirmer|ast/alt|vision|acuity|va|vacc|vasc|bcva|attendance|attended|pulses?|dtrs?|reflex(?:es)?|jerks?|sessions?|goals?|losses|grade"
-    "|gr|stage|edema|effusion|worst|best|average|avg|currently|everything else|throughout|lachman|mallampati|neck|plus|level|disc|oriented"
+    "pain|strength|motor|power|mmt|grip|ehl|quads?|hamstrings?|deltoids?|biceps|triceps|tibialis|dorsiflexion"
+    "|plantarflexion|flexion"
+    "|extension|abduction|adduction|rotation|wrists?|knees?|hips?|psoas|iliopsoas|muscles?|nprs|nrs|vas|rated"
+    "|rates|rating|score|scored|scale|severity"
+    "|intensity|discomfort|murmur|sem|bp|b/p|pressure|gcs|moca|mmse|slums|gds|phq-?9?|phq-?2|gad-?7?|ess"
+    "|epworth|apgars?|ecog|kps|fim|am-?pac|mobility|adl|waddell"
+    "|faq|audit|iop|schirmer|ast/alt|vision|acuity|va|vacc|vasc|bcva|attendance|attended|pulses?|dtrs?"
+    "|reflex(?:es)?|jerks?|sessions?|goals?|losses|grade"
+    "|gr|stage|edema|effusion|worst|best|average|avg|currently|everything else|throughout|lachman|mallampati"
+    "|neck|plus|level|disc|oriented"
 )
 
 
@@ -119,39 +131,22 @@ def _month_pattern() -> re.Pattern[str]:
     )
 
 
-_MONTH_STEMS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_RELATIVE_STEMS = (
-    "yesterday",
-    "today",
-    "tonight",
-    "tomorrow",
-    "this ",
-    "last ",
-    "next ",
-    "pod",
-    "postop",
-    "post-op",
-    "post op",
-)
-
-
-def _words_at(lower: str, stems: Sequence[str], pattern: re.Pattern[str], lo: int, hi: int) -> Iterator[re.Match[str]]:
-    """Matches of ``pattern`` at word beginnings that start with a stem: many plain finds beat one pattern's scan."""
-    for stem in stems:
-        at = lower.find(stem, lo, hi)
-        while at != -1:
-            if at == lo or not lower[at - 1].isalpha():
-                match = pattern.match(lower, at, hi)
-                if match is not None:
-                    yield match
-            at = lower.find(stem, at + 1, hi)
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    # One scan for the beginnings of months and of relative words; what stands there is then matched in full.
+    return re.compile(
+        r"(?<![a-z])(?:(?P<month>j(?:an|u[nl])|feb|ma[ry]|a(?:pr|ug)|sep|oct|nov|dec)"
+        r"|(?:yesterday|to(?:day|night|morrow)|this |last |next |po(?:d|st)))"
+    )
 
 
 @cache
 def _after_month_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"[ \n-]{1,2}(?P<day>\d{1,2})(?:st|nd|rd|th)?(?!\d|[:/%]|\.\d|\s?(?:mg|am|pm|years|yrs|weeks|months|days|x)\b)(?:(?:,\s?|\s|-)(?P<year>(?:19|20)\d\d)(?!\d))?"
-        r"|,?\s(?:of\s)?(?P<only>(?:19|20)\d\d)(?!\d)|\s?['’](?P<short>\d\d)(?!\d)|-(?P<short2>\d\d)(?!\d)|/(?P<slash>\d{4})(?!\d)"
+        r"[ \n-]{1,2}(?P<day>\d{1,2})(?:st|nd|rd|th)?(?!\d|[:/%]|\.\d|\s?(?:mg|am|pm|years|yrs|weeks|months"
+        r"|days|x)\b)(?:(?:,\s?|\s|-)(?P<year>(?:19|20)\d\d)(?!\d))?"
+        r"|,?\s(?:of\s)?(?P<only>(?:19|20)\d\d)(?!\d)|\s?['’](?P<short>\d\d)(?!\d)|-(?P<short2>\d\d)(?!\d)"
+        r"|/(?P<slash>\d{4})(?!\d)"
     )
 
 
@@ -161,21 +156,24 @@ def _before_month_pattern() -> re.Pattern[str]:
         r"(?:(?<![\d/.:-])(?P<day>\d{1,2})(?:st|nd|rd|th)?[\s-](?:of\s)?"
         r"|(?P<part>(?<![a-z])(?:early|mid|middle of|late|beginning of|start of|end of|first of)[\s-])"
         r"|(?P<last>(?<![a-z])last\s)|(?P<next>(?<![a-z])next\s)"
-        r"|(?P<cue>(?<![a-z])(?:in|since|until|till|til|through|thru|by|from|to|of|this|about|around|and|between|past)\s))$"
+        r"|(?P<cue>(?<![a-z])(?:in|since|until|till|til|through|thru|by|from|to|of|this|about|around|and"
+        r"|between|past)\s))$"
     )
 
 
 @cache
 def _year_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?:19|20)(?<![\w/.,$:#+-]..)\d\d(?!\d|[/:%]\w|[.,-]\d|\s?(?:mg|mcg|ml|cc|kcal|cal|calorie|units?|u|hrs?|hours|h|g|iu|lbs?|feet|ft|ng|steps|meters|m|on|x|hours)(?![a-z]))(?P<decade>'?s)?"
+        r"(?:19|20)(?<![\w/.,$:#+-]..)\d\d(?!\d|[/:%]\w|[.,-]\d|\s?(?:mg|mcg|ml|cc|kcal|cal|calorie|units?|u"
+        r"|hrs?|hours|h|g|iu|lbs?|feet|ft|ng|steps|meters|m|on|x|hours)(?![a-z]))(?P<decade>'?s)?"
     )
 
 
 @cache
 def _year_cue_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?:(?<![a-z])(?P<season>spring|summer|fall|autumn|winter)\s(?:of\s)?|(?<![a-z])(?:in|since|from|of|until|to|by|through|around|circa|early|late|mid|year|dated?|about|and|before|after|the)[\s-]"
+        r"(?:(?<![a-z])(?P<season>spring|summer|fall|autumn|winter)\s(?:of\s)?|(?<![a-z])(?:in|since|from|of"
+        r"|until|to|by|through|around|circa|early|late|mid|year|dated?|about|and|before|after|the)[\s-]"
         r"|(?P<word>[a-z]{2,}\.?,?\s)|[(,]\s?)$"
     )
 
@@ -183,8 +181,10 @@ def _year_cue_pattern() -> re.Pattern[str]:
 @cache
 def _relative_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?:yesterday|to(?:day|night|morrow)|this (?:morning|afternoon|evening|am|week|month|year|spring|summer|fall|autumn|winter)"
-        r"|last (?:night|week|month|year|yr|wk|spring|summer|fall|autumn|winter|monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
+        r"(?:yesterday|to(?:day|night|morrow)|this (?:morning|afternoon|evening|am|week|month|year|spring"
+        r"|summer|fall|autumn|winter)"
+        r"|last (?:night|week|month|year|yr|wk|spring|summer|fall|autumn|winter|monday|tuesday|wednesday"
+        r"|thursday|friday|saturday|sunday)"
         r"|p(?:od|ost[- ]?op(?:erative)? day) ?#?(?P<pod>\d{1,3})|next (?:week|month|year))(?![a-z])"
     )
 
@@ -200,10 +200,16 @@ def find_dates(text: str, reference: date | None, lo: int = 0, hi: int | None = 
 
 def _find(lower: str, text: str, reference: date | None, lo: int, hi: int) -> list[DateMention]:
     found = _numeric(lower, reference, lo, hi)
-    found += _months(lower, text, reference, lo, hi)
+    for match in _word_pattern().finditer(lower, lo, hi):
+        if match.group("month"):
+            mention = _month_mention(lower, text, reference, lo, hi, match.start())
+        else:
+            mention = _relative(lower, reference, lo, hi, match.start()) if reference is not None else None
+        if mention is not None:
+            found.append(mention)
     found += _years(lower, reference, lo, hi)
-    if reference is not None:
-        found += _relative(lower, reference, lo, hi)
+    if reference is not None and "ago" in lower:
+        found += _ago(lower, reference, lo, hi)
     found.sort(key=lambda mention: (mention.start, mention.start - mention.end))
     kept: list[DateMention] = []
     for mention in found:
@@ -216,7 +222,7 @@ def _plausible(mention: DateMention, reference: date | None) -> bool:
     if reference is None:
         return mention.first.year >= 1900
     years = mention.first.year - reference.year
-    return -_OLDEST_YEARS <= years and (mention.first - reference).days <= _NEWEST_YEARS * 365.25
+    return years >= -_OLDEST_YEARS and (mention.first - reference).days <= _NEWEST_YEARS * 365.25
 
 
 def _day(year: int, month: int, day: int) -> date | None:
@@ -320,14 +326,19 @@ def _strong_before_pattern() -> re.Pattern[str]:
 @cache
 def _score_before_pattern() -> re.Pattern[str]:
     return re.compile(
-        rf"(?<![a-z])(?:{_SCORE_WORD})(?:\s(?:is|was|of|at|a|an|were|are|today|now|from|to|grossly|bilat(?:erally)?|to|intact|left|right|l|r)){{0,3}}[\s:=,(~-]{{0,3}}$"
+        rf"(?<![a-z])(?:{_SCORE_WORD})(?:\s(?:is|was|of|at|a|an|were|are|today|now|from|to|grossly"
+        rf"|bilat(?:erally)?|to|intact|left|right|l|r)){{0,3}}[\s:=,(~-]{{0,3}}$"
     )
 
 
 @cache
 def _score_after_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?:[+-](?![\d>])|\s?(?:->|→|strength|motor|power|pain|throughout|bilat|in (?:all|the|both)|murmur|systolic|diastolic|sem|session|visit|sched|goal|at (?:rest|worst|best|its)|when|with (?:activity|movement|walking|standing|weight|any)|most days|on (?:the )?(?:pain|a)|intensity|severity|positive|criteria|points|day|wk|week|hour|cm|mm(?!m)|mg|of |teaspoon|tab|cup|pack|inch|in\b|ratio|chance|hpf|correct|met\b))"
+        r"(?:[+-](?![\d>])|\s?(?:->|→|strength|motor|power|pain|throughout|bilat|in (?:all|the|both)|murmur"
+        r"|systolic|diastolic|sem|session|visit|sched|goal|at (?:rest|worst|best|its)|when|with (?:activity"
+        r"|movement|walking|standing|weight|any)|most days|on (?:the )?(?:pain|a)|intensity|severity|positive"
+        r"|criteria|points|day|wk|week|hour|cm|mm(?!m)|mg|of |teaspoon|tab|cup|pack|inch|in\b|ratio|chance|hpf"
+        r"|correct|met\b))"
     )
 
 
@@ -358,11 +369,13 @@ def _judged(
             accepted.append(one)
         elif strength == 0:
             doubtful.append(one)
-    for left, right in zip(bare, bare[1:], strict=False):
+    joined_pairs: set[_Bare] = set()
+    for left, right in itertools.pairwise(bare):
         # "6/1 to 7/20", "3/3-6/12": joined like a period, and no scores out of the same total.
         joined = left.day != right.day and _period_gap_pattern().fullmatch(lower, left.end, right.start)
         if joined and (left.day not in _SCORE_TOTALS or right.day not in _SCORE_TOTALS):
-            accepted += [one for one in (left, right) if one not in accepted]
+            joined_pairs |= {left, right}
+    accepted += joined_pairs.difference(accepted)
     ends |= {one.end for one in accepted}
     starts = {one.start for one in accepted} | set(spans)
     for one in doubtful:
@@ -379,10 +392,10 @@ def _judged(
     plain_starts = set(spans) | {one.start for one in accepted if not _may_be_year(one, reference)}
     plain_ends = {mention.end for mention in dated} | {one.end for one in accepted if not _may_be_year(one, reference)}
     mentions = []
-    for one in accepted:
+    for index, one in enumerate(accepted):
         beside = _touches(lower, one.start, plain_ends, lo) or _leads_to(lower, one.end, plain_starts, hi)
-        if _may_be_year(one, reference) and not beside and not _is_on(lower, one, lo):
-            paired = any(_period_joined(lower, one, other) for other in accepted)
+        if _may_be_year(one, reference) and not beside and not _is_day(lower, one, lo):
+            paired = any(_period_joined(lower, one, other) for other in accepted[max(index - 1, 0) : index + 2])
             mentions.append(_month_or_day(one, reference, paired=paired))
             continue
         day = _latest(one.month, one.day, reference)
@@ -396,8 +409,17 @@ def _may_be_year(one: _Bare, reference: date) -> bool:
     return one.day in (reference.year % 100, (reference.year - 1) % 100)
 
 
-def _is_on(lower: str, one: _Bare, lo: int) -> bool:
-    return lower[max(lo, one.start - 6) : one.start].endswith(("on ", "dated "))
+@cache
+def _day_before_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?:on|dated|visits?|seen|saw (?:him|her|them)|appt|appointment|signed|faxed|er|ed|ie|soc|lmp|injury)"
+        r"[\s:]{1,2}$"
+    )
+
+
+def _is_day(lower: str, one: _Bare, lo: int) -> bool:
+    """Whether the words before say that a day is meant: "on 10/25", "last visit 10/25"."""
+    return _day_before_pattern().search(lower[max(lo, one.start - 16) : one.start]) is not None
 
 
 def _period_joined(lower: str, one: _Bare, other: _Bare) -> bool:
@@ -435,16 +457,13 @@ def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
     strong = _strong_before_pattern().search(window)
     time_word = strong.group("time") if strong is not None else None
     score_like = one.day in _SCORE_TOTALS or one.month == one.day
-    if _score_after_pattern().match(lower, one.end, min(hi, one.end + 16)) and time_word not in (
-        "since",
-        "dated",
-        "on",
-    ):
+    scored_after = _score_after_pattern().match(lower, one.end, min(hi, one.end + 16))
+    if scored_after and time_word not in ("since", "dated", "on"):
         return 1 if time_word and not score_like else -1
     if score_like:
         if _score_before_pattern().search(window):
             return -1
-        if strong is None:
+        if strong is None or strong.group("open"):
             return 0
         certain = time_word in ("on", "since", "dated", "date", "until", "through", "thru", "as of")
         if not certain and one.month == one.day:
@@ -461,8 +480,10 @@ def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
 def _test_before_pattern() -> re.Pattern[str]:
     # Names of tests scored out of more than ten, and other fractions.
     return re.compile(
-        r"(?<![a-z])(?:moca|mmse|slums|gds|phq-?9|phq-?2|gad-?7|ess|epworth|apgars?|fim|am-?pac|mobility|adl|faq|audit|iop|schirmer|ast/alt|alt|bp|b/p"
-        r"|pressures?|score[ds]?|scale|vision|acuity|va|attendance|attended|index|test|visits|sessions|goals|correct|recall|grade|oriented|losses|ratio)"
+        r"(?<![a-z])(?:moca|mmse|slums|gds|phq-?9|phq-?2|gad-?7|ess|epworth|apgars?|fim|am-?pac|mobility|adl"
+        r"|faq|audit|iop|schirmer|ast/alt|alt|bp|b/p"
+        r"|pressures?|score[ds]?|scale|vision|acuity|va|attendance|attended|index|test|visits|sessions|goals"
+        r"|correct|recall|grade|oriented|losses|ratio)"
         r"(?:\s(?:is|was|of|at|a|total|score|today|now)){0,2}[\s:=,(~-]{0,3}$"
     )
 
@@ -470,7 +491,8 @@ def _test_before_pattern() -> re.Pattern[str]:
 @cache
 def _score_anywhere_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:pain|strength|motor|score|scale|rated|rates|nprs|nrs|vas|muscle|mmt|murmur|attended|attendance)(?![a-z])"
+        r"(?<![a-z])(?:pain|strength|motor|score|scale|rated|rates|nprs|nrs|vas|muscle|mmt|murmur|attended"
+        r"|attendance)(?![a-z])"
     )
 
 
@@ -481,19 +503,11 @@ def _mentions_score(window: str) -> bool:
 _CERTAIN_MONTHS = frozenset({2, 4, 6, 7, 8, 9, 10, 11, 12})
 
 
-def _months(lower: str, text: str, reference: date | None, lo: int, hi: int) -> list[DateMention]:
-    found: list[DateMention] = []
-    for match in _words_at(lower, _MONTH_STEMS, _month_pattern(), lo, hi):
-        mention = _month_mention(lower, text, reference, lo, hi, match)
-        if mention is not None:
-            found.append(mention)
-    return found
-
-
-def _month_mention(
-    lower: str, text: str, reference: date | None, lo: int, hi: int, match: re.Match[str]
-) -> DateMention | None:
-    start, end = match.span()
+def _month_mention(lower: str, text: str, reference: date | None, lo: int, hi: int, start: int) -> DateMention | None:
+    match = _month_pattern().match(lower, start, hi)
+    if match is None:
+        return None
+    end = match.end()
     month = _MONTHS[match.group()[:3]]
     after = _after_month_pattern().match(lower, end, min(hi, end + 16))
     before = _before_month_pattern().search(lower[max(lo, start - 16) : start])
@@ -524,7 +538,12 @@ def _month_mention(
     # "may", "mar", "sep", "oct" are words and abbreviations too: alone they need a preposition or a capital letter.
     if year is None and number is None and not cued and not _is_month_by_its_looks(text[start:end], month):
         return None
-    if year is None and number is not None and month in (3, 5) and not text[start].isupper():
+    if (
+        year is None
+        and month in (3, 5)
+        and not text[start].isupper()
+        and (number is not None or not _is_month_cue(before))
+    ):
         return None
     if after is not None:
         end = after.end()
@@ -543,6 +562,22 @@ def _month_mention(
         day = _day(year, month, number)
         return None if day is None else DateMention(begin, end, day, day, "day", year_stated=stated)
     return _month_of(begin, end, year, month, part=part, stated=stated)
+
+
+def _is_month_cue(before: re.Match[str] | None) -> bool:
+    """Whether "may" or "march" is a month for the words before it: "in may", not "and may", "this may"."""
+    if before is None:
+        return False
+    cue = (before.group("cue") or "").strip()
+    return bool(before.group("part") or before.group("last")) or cue in (
+        "in",
+        "since",
+        "until",
+        "through",
+        "by",
+        "from",
+        "of",
+    )
 
 
 def _is_month_by_its_looks(words: str, month: int) -> bool:
@@ -602,28 +637,29 @@ def _season(start: int, end: int, year: int, season: str, *, relative: bool = Fa
     return DateMention(start, end, first, last, "month", relative)
 
 
-def _relative(lower: str, reference: date, lo: int, hi: int) -> list[DateMention]:
-    found: list[DateMention] = []
-    for match in _words_at(lower, _RELATIVE_STEMS, _relative_pattern(), lo, hi):
-        start, end = match.span()
-        words = match.group()
-        if words.startswith("last ") and lower[max(lo, start - 4) : start] == "the ":
-            continue
-        first, last, precision = _relative_days(words, match.group("pod"), reference)
-        if first is not None and last is not None:
-            found.append(DateMention(start, end, first, last, precision, relative=True))
-    if " ago" in lower or "\nago" in lower:
-        found += _ago(lower, reference, lo, hi)
-    return found
+def _relative(lower: str, reference: date, lo: int, hi: int, start: int) -> DateMention | None:
+    match = _relative_pattern().match(lower, start, hi)
+    # "the last year" is a length of time, "her last fall" an accident.
+    if match is None or (
+        match.group().startswith("last ")
+        and lower[max(lo, start - 4) : start].endswith(("the ", "her ", "his ", "'s "))
+    ):
+        return None
+    first, last, precision = _relative_days(match.group(), match.group("pod"), reference)
+    if first is None or last is None:
+        return None
+    return DateMention(start, match.end(), first, last, precision, relative=True)
 
 
 def _ago(lower: str, reference: date, lo: int, hi: int) -> list[DateMention]:
     found: list[DateMention] = []
     position = lower.find("ago", lo, hi)
     while position != -1:
-        for duration in find_durations(lower, max(lo, position - 40), position + 3):
-            if duration.kind == "ago" and duration.end == position + 3:
-                mention = _counted_back(duration.start, duration.end, duration.value, duration.unit, reference)
+        begin = max(lo, position - 40)
+        window = lower[begin : position + 3]
+        for duration in find_durations(window):
+            if duration.kind == "ago" and duration.end == len(window):
+                mention = _counted_back(begin + duration.start, position + 3, duration.value, duration.unit, reference)
                 if mention is not None:
                     found.append(mention)
         position = lower.find("ago", position + 3, hi)
@@ -684,15 +720,18 @@ def _range_gap_pattern() -> re.Pattern[str]:
 @cache
 def _since_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:since|started?(?: on| in| about| around| back in)?|starting(?: in| on)?|began(?: on| in| about| around)?|beginning(?: in| on)?"
-        r"|onset(?: of pain)?:?(?: on| in)?|initiated(?: on)?|commenced(?: on)?)(?: about| around| approximately)?[\s:]{1,2}(?:the\s)?$"
+        r"(?<![a-z])(?:since|started?(?: on| in| about| around| back in)?|starting(?: in| on)?|began(?: on| in"
+        r"| about| around)?|beginning(?: in| on)?"
+        r"|onset(?: of pain)?:?(?: on| in)?|initiated(?: on)?|commenced(?: on)?)(?: about| around"
+        r"| approximately)?[\s:]{1,2}(?:the\s)?$"
     )
 
 
 @cache
 def _start_verb_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:start(?:ed|ing)?|start of care|began|begun|initial (?:eval(?:uation)?|visit)|ie|soc|initiated|commenced|first (?:visit|seen|session))"
+        r"(?<![a-z])(?:start(?:ed|ing)?|start of care|began|begun|initial (?:eval(?:uation)?|visit)|ie|soc"
+        r"|initiated|commenced|first (?:visit|seen|session))"
         r"(?:\s(?:on|date|pt|physical therapy|therapy|care|in|of care|was))?[\s:,]{1,2}$"
     )
 
@@ -700,8 +739,10 @@ def _start_verb_pattern() -> re.Pattern[str]:
 @cache
 def _end_verb_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:ended|completed|finished|stopped|discharged?|discharge date|d/c(?:'?d)?|dc'?d?|discontinued|last (?:visit|seen|session|treatment|appt|appointment|attended)"
-        r"|final (?:visit|session)|most recent visit|through|until|thru)(?:\s(?:on|date|in|was|from pt|from therapy|it|therapy|pt)){0,2}[\s:,]{1,2}$"
+        r"(?<![a-z])(?:ended|completed|finished|stopped|discharged?|discharge date|d/c(?:'?d)?|dc'?d?"
+        r"|discontinued|last (?:visit|seen|session|treatment|appt|appointment|attended)"
+        r"|final (?:visit|session)|most recent visit|through|until|thru)(?:\s(?:on|date|in|was|from pt"
+        r"|from therapy|it|therapy|pt)){0,2}[\s:,]{1,2}$"
     )
 
 
@@ -726,11 +767,11 @@ def periods_among(text: str, mentions: Sequence[DateMention], reference: date | 
 def _periods(lower: str, text: str, mentions: Sequence[DateMention], reference: date | None, lo: int) -> list[Period]:
     found: list[Period] = []
     used: set[int] = set()
-    for index, (left, right) in enumerate(zip(mentions, mentions[1:], strict=False)):
+    for index, (left, right) in enumerate(itertools.pairwise(mentions)):
         if index in used or right.start - left.end > 16:
             continue
         gap = _range_gap_pattern().fullmatch(lower, left.end, right.start)
-        if gap is None or (gap.group("word") == "and" and not lower[: left.start].endswith("between ")):
+        if gap is None or (gap.group("word") == "and" and not lower.endswith("between ", 0, left.start)):
             continue
         period = _between(left, right)
         if period is not None:
@@ -738,7 +779,7 @@ def _periods(lower: str, text: str, mentions: Sequence[DateMention], reference: 
             used |= {index, index + 1}
     found += _from_verbs(lower, text, mentions, used, lo)
     for index, mention in enumerate(mentions):
-        if index in used or reference is None and not mention.year_stated:
+        if index in used or (reference is None and not mention.year_stated):
             continue
         window = lower[max(lo, mention.start - 40) : mention.start]
         cue = _since_pattern().search(window)

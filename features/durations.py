@@ -99,7 +99,7 @@ _RANGE = r"\s?-?\s?(?:to|or|-|–|—)\s?"
 @cache
 def _before_unit_pattern() -> re.Pattern[str]:
     return re.compile(
-        rf"(?<![a-z0-9./])(?P<n>{NUMBER})(?:{_RANGE}(?P<m>{NUMBER}))?(?P<plus>\s?\+|\s?plus)?(?:\s{{0,3}}-?\s{{0,3}})"
+        rf"(?:(?<![a-z0-9./])|(?<=\bq)|(?<=\bq\.))(?P<n>{NUMBER})(?:{_RANGE}(?P<m>{NUMBER}))?(?P<plus>\s?\+|\s?plus)?(?:\s{{0,3}}-?\s{{0,3}})"
         r"(?P<word>(?:full|consecutive|whole|straight|long|solid|calendar|dated|more|additional|further|extra)\s)?$"
         rf"|(?P<x>(?<![a-z])x\s?)(?P<xn>{NUMBER})(?:{_RANGE}(?P<xm>{NUMBER}))?(?P<xplus>\+)?[\s-]?$"
     )
@@ -109,7 +109,8 @@ def _before_unit_pattern() -> re.Pattern[str]:
 def _times_before_unit_pattern() -> re.Pattern[str]:
     nouns = r"(?:x|times|time|visits?|sessions?|days?|nights?|d|hours?|h)"
     return re.compile(
-        rf"(?<![a-z0-9./])(?:(?P<n>{NUMBER})(?:{_RANGE}{NUMBER})?[\s-]?{nouns}\s?(?:/|per|an?|every|each|out of the|x)\s?"
+        rf"(?<![a-z0-9./])(?:(?P<n>{NUMBER})(?:{_RANGE}{NUMBER})?[\s-]?{nouns}\s?(?:/|per|an?|every|each"
+        rf"|out of the|x)\s?"
         rf"|(?P<once>once|twice|thrice)\s?(?:/|per|an?|every|each)\s?"
         rf"|(?P<bare>\d{{1,2}})(?:{_RANGE}\d{{1,2}})?\s?(?:x|/|per)\s?"
         rf"|(?P<every>every other|every|each|qo)\s?)$"
@@ -119,8 +120,10 @@ def _times_before_unit_pattern() -> re.Pattern[str]:
 @cache
 def _article_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?P<cue>\b(?:for|over|in|within|about|after|than|nearly|almost|roughly|around|lasting|lasted|least|took|took|under|x)"
-        r"(?: about| the)?\s(?P<past>(?:last|past|previous|prior)\s)?)?(?<![a-z])(?P<article>(?:an?|the (?:last|past|previous))\s)"
+        r"(?P<cue>\b(?:for|over|in|within|about|after|than|nearly|almost|roughly|around|lasting|lasted|least"
+        r"|took|took|under|x)"
+        r"(?: about| the)?\s(?P<past>(?:last|past|previous|prior)\s)?)?(?<![a-z])(?P<article>(?:an?"
+        r"|the (?:last|past|previous))\s)"
         r"(?:(?:full|whole|good)\s)?$"
     )
 
@@ -128,7 +131,8 @@ def _article_pattern() -> re.Pattern[str]:
 @cache
 def _after_article_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?P<half>\sand\sa\shalf)|(?P<ago>\s(?:ago|prior|earlier|back)\b)|(?P<of>[\s-](?:of|history|hx|or (?:so|two|more)|later)\b)"
+        r"(?P<half>\sand\sa\shalf)|(?P<ago>\s(?:ago|prior|earlier|back)\b)|(?P<of>[\s-](?:of|history|hx"
+        r"|or (?:so|two|more)|later)\b)"
     )
 
 
@@ -136,13 +140,15 @@ def _after_article_pattern() -> re.Pattern[str]:
 def _context_before_pattern() -> re.Pattern[str]:
     hedges = "|".join(sorted({*_APPROXIMATE, *_LESS, *_AT_MOST, *_MORE, *_AT_LEAST}, key=len, reverse=True))
     return re.compile(
-        r"(?P<future>(?<![a-z])(?:in|return(?:s|ing)?(?: to (?:clinic|office))?(?: in)?|rtc(?: in)?|rto(?: in)?|another|next"
-        r"|within|f/u(?: in)?|fu(?: in)?|follow[ -]?up(?: visit)?(?: in)?|recheck(?: in)?|reassess(?: in)?|see(?:n)? (?:back|again)(?: in)?|est"
+        r"(?P<future>(?<![a-z])(?:in|return(?:s|ing)?(?: to (?:clinic|office))?(?: in)?|rtc(?: in)?"
+        r"|rto(?: in)?|another|next"
+        r"|within|f/u(?: in)?|fu(?: in)?|follow[ -]?up(?: visit)?(?: in)?|recheck(?: in)?|reassess(?: in)?"
+        r"|see(?:n)? (?:back|again)(?: in)?|est"
         r"|(?:the|over the|for the|in the|within the) next)[\s:,]{1,2})?"
         r"(?P<past>(?:the\s)?(?:last|past|previous|prior|preceding)\s)?"
         r"(?P<after>(?<![a-z])(?:since|at|from|by|until|before) (?:the )?(?:age (?:of )?)?)?"
         r"(?P<age>(?<![a-z])aged?:?\s(?:of\s|is\s|was\s)?)?"
-        r"(?P<every>(?<![a-z])(?:every|each|per|q)\s?)?"
+        r"(?P<every>(?<![a-z])(?:every|each|per|q\.?)\s?)?"
         rf"(?P<hedge>(?<![a-z])(?:{hedges})\s(?:an?\s)?|[~≈]\s?|[<>≤≥]=?\s?|c\.\s?)?$"
     )
 
@@ -151,9 +157,11 @@ def _context_before_pattern() -> re.Pattern[str]:
 def _context_after_pattern() -> re.Pattern[str]:
     return re.compile(
         r"(?P<old>[\s-]{1,2}old\b|\s(?:of age)\b)"
-        r"|(?P<per>\s?(?:/|per\s|an?\s|each\s|every\s|out of\s(?:the\s)?)\s?(?:d|day|wk|week|w|mo|month|yr|year)s?(?![a-z]))"
-        r"|(?P<unitless>\s?/\s?[a-z0-9]|\sand\snight)"
-        r"|(?P<ago>\s(?:ago|prior|earlier|previously|back(?! pain)|out\b|later|post[ -]?op(?:eratively)?|s/p|status post|after|following|before|postpartum)\b)"
+        r"|(?P<per>\s?(?:/|per\s|an?\s|each\s|every\s|out of\s(?:the\s)?)\s?(?:d|day|wk|week|w|mo|month|yr"
+        r"|year)s?(?![a-z]))"
+        r"|(?P<unitless>\s?/\s?[a-z0-9]|\sand\snight|[\s-](?:size|pregnan|gestation|intrauterine))"
+        r"|(?P<ago>\s(?:ago|prior|earlier|previously|back(?! pain)|out\b|later|post[ -]?op(?:eratively)?|s/p"
+        r"|status post|after|following|before|postpartum)\b)"
         r"|(?P<more>\s(?:or (?:more|longer|greater)|plus|and counting)\b|\s?\+)"
         r"|(?P<less>\s(?:or (?:less|fewer|shorter)|at most|max(?:imum)?)\b)"
         r"|(?P<so>\s(?:or (?:so|thereabouts|two|three)|give or take)\b)"
@@ -168,7 +176,9 @@ def _number_follows_pattern() -> re.Pattern[str]:
 
 @cache
 def _age_pattern() -> re.Pattern[str]:
-    return re.compile(r"\d(?<![\d./,]\d)\d{0,2} ?[FM](?![A-Za-z0-9'°/.-])")
+    return re.compile(
+        r"\d(?<![\d./,]\d)\d{0,2} ?[FM](?![A-Za-z0-9'°/.-]| (?i:foley|cath|french|sheath|tube|drain|stent))"
+    )
 
 
 @cache
@@ -341,7 +351,7 @@ def _without_number(
         return Duration(start, end, 1.0, unit, "length", approximate=not cue.startswith("under"), comparator="<")
     if cue.startswith("than"):
         return _than(window[: article.start()], start, end, unit)
-    if cue.startswith("after") or past_window and cue.startswith("within"):
+    if cue.startswith("after") or (past_window and cue.startswith("within")):
         return Duration(start, end, 1.0, unit, "ago")
     return Duration(start, end, 1.5 if half else 1.0, unit, "length", approximate=cue in ("about", "roughly", "around"))
 
@@ -404,9 +414,14 @@ def _session_pattern() -> re.Pattern[str]:
 
 @cache
 def _count_before_pattern() -> re.Pattern[str]:
-    words = r"(?:formal|supervised|skilled|outpatient|pt|ot|physical|therapy|therapist|total|attended|completed|documented|land|aquatic|dated|weekly|monthly|consecutive|chiropractic|acupuncture|massage|individual|treatment|of|the|in-person)"
+    words = (
+        r"(?:formal|supervised|skilled|outpatient|pt|ot|physical|therapy|therapist|total|attended|completed|documented"
+        r"|land|aquatic|dated|weekly|monthly|consecutive|chiropractic|acupuncture|massage|individual|treatment|of|the"
+        r"|in-person)"
+    )
     return re.compile(
-        rf"(?<![a-z0-9./-])(?P<n>{NUMBER})(?:\s?(?:/|of|out of)\s?(?P<of>{NUMBER})|{_RANGE}{NUMBER})?[\s-](?:{words}[\s-]){{0,4}}$"
+        rf"(?<![a-z0-9./-])(?P<n>{NUMBER})(?:\s?(?:/|of|out of)\s?(?P<of>{NUMBER})"
+        rf"|{_RANGE}{NUMBER})?[\s-](?:{words}[\s-]){{0,4}}$"
     )
 
 
@@ -414,7 +429,8 @@ def _count_before_pattern() -> re.Pattern[str]:
 def _count_after_pattern() -> re.Pattern[str]:
     return re.compile(
         r"(?:\s(?:attended|completed|seen|kept|done|to date|total|number|no\.?|was|were|#)){0,3} ?[:=#-]? ?"
-        rf"(?P<n>\d{{1,3}}|{WORD_NUMBER})(?:\s?(?:/|of|out of)\s?(?P<of>\d{{1,3}}|{WORD_NUMBER}))?(?![\w/:%-]|\.\d|\s?(?:/|x|times|days?|weeks?|wks?|months?|mo|yrs?|years?|min|hours?|mg)\b)"
+        rf"(?P<n>\d{{1,3}}|{WORD_NUMBER})(?:\s?(?:/|of|out of)\s?(?P<of>\d{{1,3}}|{WORD_NUMBER}))?(?![\w/:%-]"
+        rf"|\.\d|\s?(?:/|x|times|days?|weeks?|wks?|months?|mo|yrs?|years?|min|hours?|mg)\b)"
     )
 
 
@@ -422,9 +438,14 @@ def _count_after_pattern() -> re.Pattern[str]:
 def _per_week_pattern() -> re.Pattern[str]:
     # "2x/week x 6 weeks", "2 times a week for 6 weeks", "2x6": a frequency and a length side by side.
     return re.compile(
-        rf"(?<![a-z0-9./])(?P<times>\d{{1,2}}|once|twice|{WORD_NUMBER})\s?(?:x|times|visits|sessions)?\s?(?:/|per|an?|x|weekly)\s?"
-        rf"(?:w(?:ee)?k(?:ly)?s?\s?)?(?:,\s?)?(?:x|for|times)\s?(?P<weeks>\d{{1,2}}|{WORD_NUMBER})\s?-?w(?:ee)?ks?(?![a-z])"
+        rf"(?<![a-z0-9./])(?P<times>\d{{1,2}}|once|twice|{WORD_NUMBER})\s?(?:x|times|visits|sessions)?\s?(?:/"
+        rf"|per|an?|x|weekly)\s?"
+        rf"(?:w(?:ee)?k(?:ly)?s?\s?)?(?:,\s?)?(?:x|for|times)\s?(?P<weeks>\d{{1,2}}"
+        rf"|{WORD_NUMBER})\s?-?w(?:ee)?ks?(?![a-z])"
     )
+
+
+_SESSION_NOUNS = ("visit", "session", "treatment", "appointment", "appt", "attend")
 
 
 def find_session_counts(text: str, lo: int = 0, hi: int | None = None) -> list[SessionCount]:
@@ -433,6 +454,8 @@ def find_session_counts(text: str, lo: int = 0, hi: int | None = None) -> list[S
     lower = lowered(text)
     stop = len(text) if hi is None else hi
     found: list[SessionCount] = []
+    if not any(noun in lower for noun in _SESSION_NOUNS):
+        return _computed_counts(lower, lo, stop, found)
     floor = lo
     for match in _session_pattern().finditer(lower, lo, stop):
         at, end = match.span()
@@ -443,12 +466,11 @@ def find_session_counts(text: str, lo: int = 0, hi: int | None = None) -> list[S
         if before is not None:
             count = _session_count(before, at - len(window) + before.start(), end)
         else:
-            after = _count_after_pattern().match(lower, end, min(stop, end + 48))
+            noun = match.group()
+            after = None if noun.startswith("treat") else _count_after_pattern().match(lower, end, min(stop, end + 48))
             count = None
             # "visit 10" is the tenth visit: ten visits so far, as is "visit 6 of 6"; "visits 4/6, 5/4" are dates.
-            if after is not None and not (
-                after.group("of") and "/" in after.group() and not _counts(match.group(), after)
-            ):
+            if after is not None and not (after.group("of") and "/" in after.group() and not _counts(noun, after)):
                 count = _session_count(after, at, after.end())
         if count is not None:
             found.append(count)

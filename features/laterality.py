@@ -22,62 +22,73 @@ class SideMention:
     of: Literal["general", "eye"] = "general"
 
 
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
 _SITES = (
-    "knee leg hip ankle foot heel toe thigh calf shin groin buttock gluteal shoulder arm elbow forearm wrist hand finger thumb leg limb"
-    " extremity side sided flank breast chest lung ear eye eyelid lid cheek jaw face neck temple lobe lobes kidney ovary testicle"
-    " hemisphere ventricle atrium atrial ventricular bundle coronary carotid femoral iliac tibial popliteal subclavian renal"
-    " upper lower mid lateral medial anterior posterior inferior superior frontal parietal temporal occipital maxillary ulnar radial"
-    " sciatica lumbar cervical thoracic paracentral foraminal paraspinal sacroiliac si sij l4 l5 s1 c5 c6 c7 radicular radiculopathy"
-    " quad quads quadriceps hamstring patella patellar acl pcl mcl meniscus meniscal tka tha rotator cuff biceps triceps deltoid"
-    " lens cataract retina cornea macula optic pupil nostril tonsil nasal basal base lower-extremity upper-extremity le ue lle lue rle rue"
-    " lower-back low ehl slr transforaminal tfesi tka knee-pain wrist palm axilla scapula clavicle rib ribs pelvis inguinal hemithorax adnexa hernia foramen nerve"
-)  # fmt: skip
+    "knee leg hip ankle foot heel toe thigh calf shin groin buttock gluteal shoulder arm elbow forearm wrist"
+    " hand finger thumb limb extremity side sided flank breast chest lung ear eye eyelid lid cheek jaw face"
+    " neck temple lobe lobes kidney ovary testicle hemisphere ventricle atrium atrial ventricular bundle"
+    " coronary carotid femoral iliac tibial popliteal subclavian renal upper lower mid lateral medial anterior"
+    " posterior inferior superior frontal parietal temporal occipital maxillary ulnar radial sciatica lumbar"
+    " cervical thoracic paracentral foraminal paraspinal sacroiliac si sij l4 l5 s1 c5 c6 c7 radicular"
+    " radiculopathy quad quads quadriceps hamstring patella patellar acl pcl mcl meniscus meniscal tka tha"
+    " rotator cuff biceps triceps deltoid lens cataract retina cornea macula optic pupil nostril tonsil nasal"
+    " basal base lower-extremity upper-extremity le ue lle lue rle rue lower-back low ehl slr transforaminal"
+    " tfesi knee-pain palm axilla scapula clavicle rib ribs pelvis inguinal hemithorax adnexa hernia foramen"
+    " nerve pleural ureteral ureter foramina neural"
+)
 
 
 @cache
 def _sites() -> frozenset[str]:
-    singular = set(_SITES.split())
+    singular = _words(_SITES)
     return frozenset(singular | {site + "s" for site in singular if not site.endswith("s")} | {"feet", "calves"})
 
 
 _PAIRED = (
-    "knees legs hips ankles feet heels thighs calves shins groins buttocks shoulders arms elbows wrists hands breasts lungs ears eyes"
-    " eyelids lids sides extremities limbs kidneys le ue les ues lower upper temples bases ovaries testes maculae discs thumbs flanks tonsils"
-    " toes cheeks lobes hemispheres nostrils wrists carotids femurs tibias corneas lenses retinas"
-)  # fmt: skip
+    "knees legs hips ankles feet heels thighs calves shins groins buttocks shoulders arms elbows wrists hands"
+    " breasts lungs ears eyes eyelids lids sides extremities limbs kidneys le ue les ues lower upper temples"
+    " bases ovaries testes maculae discs thumbs flanks tonsils toes cheeks lobes hemispheres nostrils carotids"
+    " femurs tibias corneas lenses retinas foramina ureters orifices"
+)
 
 
 @cache
 def _paired() -> frozenset[str]:
-    return frozenset(_PAIRED.split())
+    return _words(_PAIRED)
 
 
 # After "right" or "left": another meaning of the word.
-_NOT_AFTER_RIGHT = frozenset(
-    "now away after before then there here about through along handed hand-dominant dose medication thing time way size amount"
-    " diagnosis decision direction person place track answer next of to up down and/or answer".split()
+_NOT_AFTER_RIGHT = _words(
+    "now away after before then there here about through along handed hand-dominant dose medication thing time"
+    " way size amount diagnosis decision direction person place track answer next of to up down and/or at on in"
+    " into under over below above"
 )
-_NOT_AFTER_LEFT = frozenset(
-    "the a an ama against her his him me them my our their your us home work school town without alone over off out behind"
-    " message voicemail before after early untreated undone unattended handed hand-dominant and went to for in this that these those"
-    " prior unsigned open blank".split()
+_NOT_AFTER_LEFT = _words(
+    "the a an ama against her his him me them my our their your us home work school town without alone over"
+    " off out behind message voicemail before after early untreated undone unattended handed hand-dominant and"
+    " went to for in this that these those prior unsigned open blank"
 )
-_NOT_BEFORE_LEFT = frozenset(
-    "he she they patient pt i we who has had have having husband wife mother father daughter son boyfriend girlfriend what only"
-    " pills refills tablets days doses much nothing anything everything".split()
+_NOT_BEFORE_LEFT = _words(
+    "he she they patient pt i we who has had have having husband wife mother father daughter son boyfriend"
+    " girlfriend what only pills refills tablets days doses much nothing anything everything"
 )
-_NOT_BEFORE_RIGHT = frozenset(
-    "all that's thats it's quite feel feels felt patient's have has be it not doing just if legal human whatever alright".split()
+_NOT_BEFORE_RIGHT = _words(
+    "all that's thats it's quite feel feels felt patient's have has be it not doing just if legal human"
+    " whatever alright"
 )
-_NO_B_BEFORE = frozenset(
-    "vitamin hepatitis hep type group grade stage part class plan influenza flu stage component streptococcus".split()
+_NO_B_BEFORE = _words(
+    "vitamin hepatitis hep type group grade stage part class plan influenza flu component streptococcus"
 )
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
     return re.compile(
-        r"[lrbo](?<![a-z0-9'].)(?:(?<=l)(?:eft(?:ward)?|t\.?)?|(?<=r)(?:ight(?:ward)?|t\.?)?|(?<=b)(?:ilat(?:eral(?:ly)?)?\.?|oth|/l|il\b)?|(?<=o)[dsu])(?![a-z0-9'’])"
+        r"[lrbo](?<![a-z0-9'].)(?:(?<=l)(?:eft(?:ward)?|t\.?)?|(?<=r)(?:ight(?:ward)?|t\.?)?"
+        r"|(?<=b)(?:ilat(?:eral(?:ly)?)?\.?|oth|/l|il\b)?|(?<=o)[dsu])(?![a-z0-9'’])"
     )
 
 
@@ -94,8 +105,10 @@ def _previous_pattern() -> re.Pattern[str]:
 @cache
 def _eye_context_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:eyes?|eyelids?|lids?|vision|visual|acuity|va(?:cc|sc)?|bcva|mrx|iop|retina\w*|macula\w*|cornea\w*|lens|cataracts?|glaucoma"
-        r"|ophthalm\w*|optometr\w*|slit|dilated|fundus|dfe|sle|iol|oct|bleph\w*|lashes|pupils?|blurr\w*|foggy|refraction|eyedrops?|intravitreal)(?![a-z])|20/\d\d"
+        r"(?<![a-z])(?:eyes?|eyelids?|lids?|vision|visual|acuity|va(?:cc|sc)?|bcva|mrx|iop|retina\w*|macula\w*"
+        r"|cornea\w*|lens|cataracts?|glaucoma"
+        r"|ophthalm\w*|optometr\w*|slit|dilated|fundus|dfe|sle|iol|oct|bleph\w*|lashes|pupils?|blurr\w*|foggy"
+        r"|refraction|eyedrops?|intravitreal)(?![a-z])|20/\d\d"
     )
 
 
@@ -194,17 +207,15 @@ def _dominance(lower: str, end: int, hi: int) -> bool:
 def _both(text: str, start: int, end: int, lo: int, hi: int) -> SideMention | None:
     words = re.findall(r"[a-z]+", text[end : min(hi, end + 32)].lower())[:3]
     if words and (
-        words[0] in _paired()
-        and words[0] not in ("upper", "lower")
-        or any(word in _paired() for word in words[1:])
-        and words[0] in _BOTH_GAP
+        (words[0] in _paired() and words[0] not in ("upper", "lower"))
+        or (any(word in _paired() for word in words[1:]) and words[0] in _BOTH_GAP)
     ):
         return SideMention(start, end, "bilateral")
     return None
 
 
-_BOTH_GAP = frozenset(
-    "of the her his their upper lower my anterior posterior lateral medial great big proximal distal".split()
+_BOTH_GAP = _words(
+    "of the her his their neural ureteral upper lower my anterior posterior lateral medial great big proximal distal"
 )
 
 
@@ -223,6 +234,8 @@ def _letter(text: str, start: int, end: int, lo: int, hi: int) -> SideMention | 
         return None
     side: Laterality = "left" if letter == "L" else "right"
     if previous.isdigit() and gap.strip() == "":
+        return None
+    if previous.lower() in ("dr", "mr", "mrs", "ms") or text.startswith("&", end) or gap.endswith("&"):
         return None
     if space.startswith(("/", "-")) or (
         text.startswith((".", "'", "’"), end) and not text[end + 1 : end + 2].isspace() and end + 1 < hi
@@ -252,12 +265,8 @@ def _letter(text: str, start: int, end: int, lo: int, hi: int) -> SideMention | 
         if len(following) > 1 and following.isupper() and _site_near(text, end, hi):
             return SideMention(start, end, side)
         return None
-    if (
-        previous.lower() in _LETTER_BEFORE
-        and gap == " "
-        or previous.lower() in _sites()
-        and gap == " "
-        and not text[end : end + 2].strip().isdigit()
+    if (previous.lower() in _LETTER_BEFORE and gap == " ") or (
+        previous.lower() in _sites() and gap == " " and not text[end : end + 2].strip().isdigit()
     ):
         return SideMention(start, end, side)
     return None
@@ -268,8 +277,8 @@ def _spinal_level_pattern() -> re.Pattern[str]:
     return re.compile(r"(?:[CL][1-8]|S[1-5]|T\d{1,2})(?![A-Za-z])")
 
 
-_LETTER_BEFORE = frozenset("on the to of pos positive neg negative in deg degrees from both and lists lateral".split())
-_LETTER_AFTER = frozenset("and or at in with w more worse greater than pain weakness numbness sciatica".split())
+_LETTER_BEFORE = _words("on the to of pos positive neg negative in deg degrees from both and lists lateral")
+_LETTER_AFTER = _words("and or at in with w more worse greater than pain weakness numbness sciatica")
 
 
 def _site_near(text: str, end: int, hi: int) -> bool:
@@ -296,7 +305,8 @@ def _eye(lower: str, text: str, start: int, end: int, lo: int, hi: int) -> SideM
 @cache
 def _clause_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"[;\n]|\.\s|,? (?:but|while|whereas|however|although|though|versus|vs\.?|then)\s|, (?:and )?(?=(?:the )?(?:left|right|l|r)\s)"
+        r"[;\n]|\.\s|,? (?:but|while|whereas|however|although|though|versus|vs\.?|then)\s"
+        r"|, (?:and )?(?=(?:the )?(?:left|right|l|r)\s)"
     )
 
 

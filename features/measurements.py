@@ -7,6 +7,7 @@ muscles, "20/50", "92% RA", "139 events") are found from the number. Cost is lin
 
 from __future__ import annotations
 
+import bisect
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,7 +133,8 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
     try:
         connectors = [str(word) for word in data["connectors"]]
         foreign = re.compile(
-            rf"\s?-?\s?(?:{_words_pattern([str(word) for word in data['foreign_units']])})(?![a-z])|\s?%|/\d|[:]\d|-?[a-z]|\.\d|\d|,\d{{3}}|['’]"
+            rf"\s?-?\s?(?:{_words_pattern([str(word) for word in data['foreign_units']])})(?![a-z])|\s?%|/\d"
+            rf"|[:]\d|-?[a-z]|\.\d|\d|,\d{{3}}|['’]"
         )
         entries = list(data["measurements"])
         anchored = {str(key): _read_anchored(entry) for key, entry in data["anchored"].items()}
@@ -187,7 +189,8 @@ def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
         high=float(high),
         totals=frozenset(int(total) for total in entry.get("totals", [])),
         head=re.compile(
-            rf"(?:{head}){{0,24}}+(?:(?P<cmp>{_COMPARATOR_WORDS})\s?(?:or equal to\s)?(?:a\s|an\s)?(?:score of\s|of\s)?)?"
+            rf"(?:{head}){{0,24}}+(?:(?P<cmp>{_COMPARATOR_WORDS})\s?(?:or equal to\s)?(?:a\s"
+            rf"|an\s)?(?:score of\s|of\s)?)?"
         ),
         tail=re.compile(_FORMS[str(entry["form"])].replace("UNITS", units)),
         variants=tuple(_read_variant(variant) for variant in entry.get("variants", [])),
@@ -209,15 +212,24 @@ def _read_variant(entry: Any) -> _Variant:
 
 
 _RANGE = r"(?:\s?(?:-|–|—|to)\s?(?P<high>{}))?"
+_VALUE = rf"(?P<value>{_NUMBER}|{WORD_NUMBER}(?![a-z]))"
 _FORMS = {
-    "number": rf"(?P<value>{_NUMBER}|{WORD_NUMBER}(?![a-z]))(?:\s?%)?{_RANGE.format(_NUMBER)}UNITS".replace(
-        "(?:\\s?%)?", ""
+    "number": rf"{_VALUE}{_RANGE.format(_NUMBER)}UNITS",
+    "fraction": (
+        rf"{_VALUE}(?:\s?(?:-|–|to)\s?(?P<high>\d{{1,2}}|{WORD_NUMBER}(?![a-z])))?"
+        r"(?:\s?(?:/|out of|of)\s?(?:a possible\s)?(?P<total>\d{1,3}|ten))?UNITS"
     ),
-    "fraction": rf"(?P<value>{_NUMBER}|{WORD_NUMBER}(?![a-z]))(?:\s?(?:-|–|to)\s?(?P<high>\d{{1,2}}|{WORD_NUMBER}(?![a-z])))?(?:\s?(?:/|out of|of)\s?(?:a possible\s)?(?P<total>\d{{1,3}}|ten))?UNITS",
-    "grade": r"(?P<value>[0-4]|iv|i{1,3}|one|two|three|four)(?:\s?(?:-|–|to|/)\s?(?P<high>[0-4](?!\d)|iv|i{1,3}))?(?:/4)?(?![a-z0-9])UNITS",
+    "grade": (
+        r"(?P<value>[0-4]|iv|i{1,3}|one|two|three|four)(?:\s?(?:-|–|to|/)\s?(?P<high>[0-4](?!\d)|iv|i{1,3}))?"
+        r"(?:/4)?(?![a-z0-9])UNITS"
+    ),
     "pressure": r"(?P<value>\d{2,3})\s?(?:/|over)\s?(?P<low>\d{2,3})(?![\d/]|\.\d)UNITS",
-    "height": r"(?P<feet>[3-7])\s?(?:'|’|′|ft\.?|feet|foot|-foot)[\s,-]{0,2}(?:(?P<inches>\d{1,2}(?:\.\d{1,2})?)(?:\s?(?:\"|''|”|″|inches|inch|in\.?)|(?![\d%])))?|(?P<value>\d{1,3}(?:\.\d{1,2})?)UNITS",
-    "arc": r"(?P<value>-?\d{1,3})(?:\s?(?:deg(?:rees)?|°|º))?\s?(?:-|–|—|to|/)\s?(?P<high>\d{1,3})UNITS",
+    "height": (
+        r"(?P<feet>[3-7])\s?(?:'|’|′|ft\.?|feet|foot|-foot)[\s,-]{0,2}"
+        r"(?:(?P<inches>\d{1,2}(?:\.\d{1,2})?)(?:\s?(?:\"|''|”|″|inches|inch|in\.?)|(?![\d%])))?"
+        r"|(?P<value>\d{1,3}(?:\.\d{1,2})?)UNITS"
+    ),
+    "arc": r"(?P<value>-?\d{1,3})(?:(?:\s?(?:deg(?:rees)?|°|º))?\s?(?:-|–|—|to|/)\s?(?P<high>\d{1,3}))?UNITS",
 }
 
 
@@ -246,7 +258,7 @@ def _tree_pattern(rests: Sequence[str]) -> str:
 
 @cache
 def _letter_pattern() -> re.Pattern[str]:
-    return re.compile(r"(?:T|P|R)(?<![A-Za-z0-9].)(?=[\s:=]{1,2}\d)")
+    return re.compile(r"(?:T|P|R)(?<![A-Za-z0-9].)(?=[\s:=]{0,2}\d)")
 
 
 def find_measurements(text: str, lo: int = 0, hi: int | None = None) -> list[Measurement]:
@@ -263,11 +275,13 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
     for match in lexicon.names.finditer(lower, lo, hi):
         found += _named(lexicon, lower, text, match, lo, hi)
     found += _single_letters(lexicon, lower, text, lo, hi, found)
-    found += _fractions(lexicon, lower, lo, hi, found)
-    found += _saturations(lower, lo, hi, found)
-    found += _events(lexicon, lower, lo, hi, found)
-    found += _body_size(lower, lo, hi, found)
+    taken = _Taken(found)
+    found += _fractions(lexicon, lower, lo, hi, taken)
+    found += _saturations(lower, lo, hi, taken)
+    found += _events(lexicon, lower, lo, hi, taken)
+    found += _body_size(lower, lo, hi, taken)
     found += _computed_bmi(found)
+    found += _computed_events(found)
     found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
     return found
 
@@ -276,17 +290,19 @@ def _single_letters(
     lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int, found: Sequence[Measurement]
 ) -> list[Measurement]:
     """ "T 39.3", "P 76", "R 18": vital signs only in a row of them, another within 40 characters."""
-    doubtful: list[tuple[Measurement, frozenset[str]]] = []
+    doubtful: dict[Measurement, frozenset[str]] = {}
     for match in _letter_pattern().finditer(text, lo, hi):
         concepts = lexicon.by_name[match.group().lower()].exact_after
-        doubtful += [(one, concepts) for one in _named(lexicon, lower, text, match, lo, hi)]
-    while doubtful:
-        others = [*found, *(one for one, _ in doubtful)]
-        kept = [(one, concepts) for one, concepts in doubtful if _is_beside(one, others, concepts)]
-        if len(kept) == len(doubtful):
-            break
-        doubtful = kept
-    return [one for one, _ in doubtful]
+        for one in _named(lexicon, lower, text, match, lo, hi):
+            doubtful[one] = concepts
+    if not doubtful:
+        return []
+    row = sorted([*found, *doubtful], key=lambda one: one.start)
+    return [
+        one
+        for index, one in enumerate(row)
+        if one in doubtful and _is_beside(one, row[max(index - 3, 0) : index + 4], doubtful[one])
+    ]
 
 
 def _named(
@@ -303,10 +319,13 @@ def _named(
     if value is None:
         return []
     written = text[start:end]
-    if kind.exact and _normal(name.group()).lower() in {_normal(word.lower()) for word in kind.exact}:
-        if written not in kind.exact:
-            return []
-    comparator = _comparator(head.group("cmp"), lower, value.end(), stop)
+    abbreviations = {_normal(word.lower()) for word in kind.exact}
+    if _normal(name.group()).lower() in abbreviations and written not in kind.exact:
+        return []
+    bound = head.group("cmp")
+    if bound == ">" and lower[head.start("cmp") - 1] == "-":
+        bound = None  # an arrow
+    comparator = _comparator(bound, lower, value.end(), stop)
     between = lower[end : head.end()]
     if "\n\n" in between or (comparator == "=" and _modal_pattern().search(between)):
         return []
@@ -348,7 +367,8 @@ def _is_beside(one: Measurement, others: Sequence[Measurement], concepts: frozen
 @cache
 def _or_more_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"\s?(?:(?P<more>\+(?![\w/])|(?:or|and) (?:more|greater|higher|above|over|worse)|and up)|(?P<less>(?:or|and) (?:less|lower|below|under|fewer)))"
+        r"\s?(?:(?P<more>\+(?![\w/])|(?:or|and) (?:more|greater|higher|above|over|worse)|and up)"
+        r"|(?P<less>(?:or|and) (?:less|lower|below|under|fewer)))"
     )
 
 
@@ -395,7 +415,7 @@ def _value(
     if unit is not None:
         factor, offset = kind.factors[unit]
     else:
-        if kind.unit_required or kind.form == "height":
+        if kind.unit_required or kind.form == "height" or (kind.form == "arc" and high is None):
             return None
         if not groups.get("total") and lexicon.foreign.match(lower, end, stop):
             return None
@@ -464,8 +484,11 @@ def _ends_with_word(words: str, ending: str) -> bool:
 
 
 def _starts_with_word(words: str, beginning: str) -> bool:
-    rest = words[len(beginning) : len(beginning) + 1]
-    return words.startswith(beginning) and not (rest.isalpha() and beginning[-1].isalnum())
+    if not words.startswith(beginning):
+        return False
+    rest = words[len(beginning) :]
+    # "AHI 9.4 /hr   supine 17.2": words with a value of their own begin the next item of a list.
+    return not (rest[:1].isalpha() and beginning[-1].isalnum()) and not rest.lstrip(" :=")[:1].isdigit()
 
 
 def _holds(words: str, sought: str) -> bool:
@@ -487,7 +510,8 @@ def _spoken_total_pattern() -> re.Pattern[str]:
 @cache
 def _above_pattern() -> re.Pattern[str]:
     return re.compile(
-        rf"(?<![\d./,])(?<![a-z])(?P<value>\d{{1,2}}(?:\.\d)?|{WORD_NUMBER})(?:\s?(?:-|–|to|or)\s?(?P<high>\d{{1,2}}(?:\.5)?|{WORD_NUMBER}))?"
+        rf"(?<![\d./,])(?<![a-z])(?P<value>\d{{1,2}}(?:\.\d)?|{WORD_NUMBER})(?:\s?(?:-|–|to"
+        rf"|or)\s?(?P<high>\d{{1,2}}(?:\.5)?|{WORD_NUMBER}))?"
         r"(?P<sign>[+-])?\s?(?:out\s)?$"
     )
 
@@ -495,7 +519,8 @@ def _above_pattern() -> re.Pattern[str]:
 @cache
 def _scale_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?:on|in) an? (?:(?:pain )?scale (?:of |from )?)?(?:(?:0|1|zero|one) ?(?:-|–|to|through) ?)?(?:10|ten)(?![\d/])(?: scale| point scale|-point scale)?"
+        r"(?:on|in) an? (?:(?:pain )?scale (?:of |from )?)?(?:(?:0|1|zero|one) ?(?:-|–|to|through) ?)?(?:10"
+        r"|ten)(?![\d/])(?: scale| point scale|-point scale)?"
     )
 
 
@@ -535,49 +560,83 @@ _SNELLEN = frozenset(
 )
 
 
-def _overlaps(found: Sequence[Measurement], start: int, end: int) -> bool:
-    return any(one.value_start < end and start < one.value_end for one in found)
+class _Taken:
+    """The spans of values already read, in order, so that no number is read twice."""
+
+    def __init__(self, measurements: Sequence[Measurement]) -> None:
+        self._spans = sorted({(one.value_start, one.value_end) for one in measurements})
+
+    def overlaps(self, start: int, end: int) -> bool:
+        index = bisect.bisect_right(self._spans, (start, end))
+        return any(low < end and start < high for low, high in self._spans[max(index - 2, 0) : index + 1])
+
+    def add(self, measurements: Sequence[Measurement]) -> None:
+        for one in measurements:
+            bisect.insort(self._spans, (one.value_start, one.value_end))
 
 
-def _fractions(
-    lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, found: Sequence[Measurement]
-) -> list[Measurement]:
+def _fractions(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]:
     """ "7/10" beside pain words, "4+/5" beside muscles, "20/50"."""
     more: list[Measurement] = []
-    pain, strength = lexicon.anchored["pain_score"], lexicon.anchored["muscle_strength"]
     totals = [*_total_pattern().finditer(lower, lo, hi), *_spoken_total_pattern().finditer(lower, lo, hi)]
-    if "scale" in lower or "out of" not in lower:
-        totals += _scale_pattern().finditer(lower, lo, hi) if "a scale" in lower or "10 scale" in lower else ()
+    if "scale" in lower:
+        totals += _scale_pattern().finditer(lower, lo, hi)
     for match in totals:
         window = lower[max(lo, match.start() - 24) : match.start()]
         above = _above_pattern().search(window)
         if above is None:
             continue
         start, end = match.start() - len(window) + above.start(), match.end()
-        value, high = _plain(above.group("value")), _plain(above.group("high"))
-        if value is None or _overlaps(found, start, end) or _overlaps(more, start, end):
+        if taken.overlaps(start, end):
             continue
-        below = int(match.group("below")) if match.groupdict().get("below", "").isdigit() else 10
-        if below == 10:
-            if value <= 10 and not above.group("sign") and not _dated_before(lower, start, lo):
-                if _near(lower, start, end, lo, hi, pain):
-                    more.append(_pain(start, end, value, high, pain.unit))
-        elif below == 5 and value <= 5:
-            sign = above.group("sign")
-            if (sign or _near(lower, start, end, lo, hi, strength)) and not _dated_before(lower, start, lo):
-                graded = value + (0.5 if sign == "+" else -0.25 if sign == "-" else 0.0)
-                more.append(
-                    Measurement("muscle_strength", start, end, start, end, max(graded, 0.0), strength.unit, high=high)
-                )
-        elif value == 20 and below in _SNELLEN and high is None:
-            more.append(_acuity(lower, start, end, float(below), lo, hi))
+        below = match.groupdict().get("below") or "10"
+        read = _scored(lexicon, lower, start, end, above, int(below) if below.isdigit() else 10, lo, hi)
+        if read is not None:
+            more.append(read)
+            taken.add([read])
     return more
 
 
-def _pain(start: int, end: int, value: float, high: float | None, unit: str) -> Measurement:
+def _scored(
+    lexicon: MeasurementLexicon, lower: str, start: int, end: int, above: re.Match[str], below: int, lo: int, hi: int
+) -> Measurement | None:
+    """What a fraction with this total is, for the words around it; None where it is no measurement."""
+    value, high = _plain(above.group("value")), _plain(above.group("high"))
+    if value is None or (below != 20 and value > below and below in (5, 10)):
+        return None
+    sign = above.group("sign")
+    if below == 10:
+        pain = lexicon.anchored["pain_score"]
+        if sign or _dated_before(lower, start, lo) or not _near(lower, start, end, lo, hi, pain):
+            return None
+        return _pain(start, end, value, high, pain.unit, _bound_before(lower, start, lo))
+    if below == 5:
+        strength = lexicon.anchored["muscle_strength"]
+        if _dated_before(lower, start, lo) or not (sign or _near(lower, start, end, lo, hi, strength)):
+            return None
+        graded = max(value + (0.5 if sign == "+" else -0.25 if sign == "-" else 0.0), 0.0)
+        bound = _bound_before(lower, start, lo)
+        return Measurement("muscle_strength", start, end, start, end, graded, strength.unit, bound, high=high)
+    if value == 20 and below in _SNELLEN and high is None:
+        return _acuity(lower, start, end, float(below), lo, hi)
+    return None
+
+
+@cache
+def _bound_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z-])(?:{_COMPARATOR_WORDS})\s?$")
+
+
+def _bound_before(lower: str, start: int, lo: int) -> Comparator:
+    """The bound that stands directly before a value: "less than or equal to 2/10"."""
+    match = _bound_pattern().search(lower[max(lo, start - 28) : start])
+    return "=" if match is None else _COMPARATORS[match.group().strip()]
+
+
+def _pain(start: int, end: int, value: float, high: float | None, unit: str, comparator: Comparator) -> Measurement:
     if high is not None and high < value:
         value, high = high, value
-    return Measurement("pain_score", start, end, start, end, value, unit, high=high)
+    return Measurement("pain_score", start, end, start, end, value, unit, comparator=comparator, high=high)
 
 
 @cache
@@ -605,15 +664,18 @@ def _near(lower: str, start: int, end: int, lo: int, hi: int, anchored: _Anchore
 @cache
 def _eye_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:(?P<right>od|right|re|r)|(?P<left>os|left|le|l)|(?P<both>ou|both eyes|bilateral(?:ly)?|binocular))(?![a-z])"
+        r"(?<![a-z])(?:(?P<right>od|right|re|r)|(?P<left>os|left|le|l)|(?P<both>ou|both eyes|bilateral(?:ly)?"
+        r"|binocular))(?![a-z])"
     )
 
 
 @cache
 def _method_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:(?P<glare>bat|glare|brightness acuity)|(?P<uncorrected>uncorrected|ucva|vasc|sc|without (?:correction|glasses))|(?P<pinhole>ph|pinhole|ni)"
-        r"|(?P<near>near|jaeger)|(?P<corrected>bcva|mrx|mr|best[- ]corrected|corrected|corrects|cc|vacc|with (?:correction|glasses|refraction)|w/ glasses|refraction|manifest))(?![a-z])"
+        r"(?<![a-z])(?:(?P<glare>bat|glare|brightness acuity)|(?P<uncorrected>uncorrected|ucva|vasc|sc"
+        r"|without (?:correction|glasses))|(?P<pinhole>ph|pinhole|ni)"
+        r"|(?P<near>near|jaeger)|(?P<corrected>bcva|mrx|mr|best[- ]corrected|corrected|corrects|cc|vacc"
+        r"|with (?:correction|glasses|refraction)|w/ glasses|refraction|manifest))(?![a-z])"
     )
 
 
@@ -655,7 +717,7 @@ def _acuity(lower: str, start: int, end: int, below: float, lo: int, hi: int) ->
 def _after_percent_pattern() -> re.Pattern[str]:
     return re.compile(
         r"\s?(?:\(|,)?\s?(?:on\s|in\s|at\s)?(?:(?P<air>room air|ra(?![a-z]))"
-        r"|(?P<oxygen>\d{1,2}(?:\.\d)?\s?(?:l(?:iters?)?|lpm)(?:/min)?(?![a-z])|nasal cannula|nc(?![a-z])|oxygen(?! sat)))"
+        r"|(?P<oxygen>\d{1,2}(?:\.\d)?\s?(?:l(?:iters?)?|lpm)(?:/min)?(?![a-z])|nasal cannula|nc(?![a-z])))"
     )
 
 
@@ -664,7 +726,7 @@ def _before_percent_pattern() -> re.Pattern[str]:
     return re.compile(r"(?P<air>(?<![a-z])(?:room air|ra)\s(?:at rest\s|rest\s)?)?(?<![\d./-])(?P<value>\d{2,3})\s?$")
 
 
-def _saturations(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> list[Measurement]:
+def _saturations(lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]:
     """ "92% RA", "RA 95%", "93% on 2 L": saturations without their name."""
     more: list[Measurement] = []
     at = lower.find("%", lo, hi)
@@ -678,16 +740,14 @@ def _saturations(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> 
             value_start, end = offset + before.start("value"), after.end() if after is not None else at + 1
             start = offset + before.start() if before.group("air") else value_start
             named = after is not None or before.group("air")
-            if named and 30 <= value <= 100 and not _overlaps(found, value_start, at + 1):
+            if named and 50 <= value <= 100 and not taken.overlaps(value_start, at + 1):
                 context = "on_oxygen" if after is not None and after.group("oxygen") else "room_air"
                 more.append(Measurement("spo2", start, end, value_start, at + 1, value, "%", context=context))
         at = lower.find("%", at + 1, hi)
     return more
 
 
-def _events(
-    lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, found: Sequence[Measurement]
-) -> list[Measurement]:
+def _events(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]:
     """ "Total 139 events", "96 respiratory events"; "15 events per hour" is a rate, "adverse events" another thing."""
     more: list[Measurement] = []
     at = lower.find("events", lo, hi)
@@ -698,7 +758,7 @@ def _events(
         if before is not None and not after.startswith(("/", "per ", "an hour", "a day", "each ")):
             start = at - len(before.group())
             number = float(before.group("value"))
-            if 5 <= number <= 5000 and not _overlaps(found, start, end):
+            if 5 <= number <= 5000 and not taken.overlaps(start, end):
                 more.append(
                     Measurement("event_count", start, end, start, end, number, lexicon.anchored["event_count"].unit)
                 )
@@ -709,38 +769,65 @@ def _events(
 @cache
 def _before_events_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z0-9./])(?P<value>\d{1,4})\s(?:(?:total|respiratory|obstructive|scored|apneic|combined|disordered|breathing|sleep|hypopnea|apnea)\s){0,3}$"
+        r"(?<![a-z0-9./])(?P<value>\d{1,4})\s(?:(?:total|respiratory|obstructive|scored|apneic|combined"
+        r"|disordered|breathing|sleep|hypopnea|apnea)\s){0,3}$"
     )
 
 
 @cache
-def _body_size_pattern() -> re.Pattern[str]:
+def _weight_pattern() -> re.Pattern[str]:
+    return re.compile(r"\d ?(?P<unit>kg|lbs?|pounds|#)(?![a-z/])")
+
+
+@cache
+def _height_before_pattern() -> re.Pattern[str]:
     # "178 cm and 132 kg", "5 ft 3, 168 lb": a height beside a weight needs no names.
     return re.compile(
-        r"\d(?<![\d./]\d)(?:(?<=(?P<f>[3-7]))\s?(?:'|’|ft\.?|feet|foot)\s?(?P<inches>\d{1,2})?\s?(?:\"|”|''|inches|in\.?)?|\d{2}(?:\.\d)?\s?cm)"
-        r"(?P<gap>\s?(?:,|and|/|;|&|tall,?(?: and)?)\s?(?:weighs\s|weight\s|wt\s)?)(?P<weight>\d{2,3}(?:\.\d)?)\s?(?P<unit>kg|lbs?|pounds|#)(?![a-z/])"
+        r"(?<![\d./])(?P<height>(?P<feet>[3-7])\s?(?:'|’|ft\.?|feet|foot)\s?(?P<inches>\d{1,2})?\s?(?:\"|”|''|inches|in\.?)?"
+        r"|(?P<cm>\d{2,3}(?:\.\d)?)\s?cm)(?:\s?(?:,|and|/|;|&|tall,?(?: and)?)\s?(?:weighs\s|weight\s|wt\s)?)"
+        r"(?P<weight>\d{2,3}(?:\.\d)?)$"
     )
 
 
-def _body_size(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> list[Measurement]:
-    if not ("kg" in lower or "lb" in lower or "pounds" in lower or "#" in lower):
-        return []
+def _body_size(lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]:
     more: list[Measurement] = []
-    for match in _body_size_pattern().finditer(lower, lo, hi):
-        start, end = match.span()
-        middle = match.start("gap")
-        if match.group("f"):
-            height = int(match.group("f")) * 30.48 + int(match.group("inches") or 0) * 2.54
-        else:
-            height = float(match.group()[: middle - start].rstrip("cm "))
-        weight = float(match.group("weight")) * (1 if match.group("unit") == "kg" else 0.45359237)
+    for match in _weight_pattern().finditer(lower, lo, hi):
+        at = match.start() + 1
+        offset = max(lo, at - 48)
+        size = _height_before_pattern().search(lower[offset:at])
+        if size is None:
+            continue
+        feet = size.group("feet")
+        height = int(feet) * 30.48 + int(size.group("inches") or 0) * 2.54 if feet else float(size.group("cm"))
+        weight = float(size.group("weight")) * (1 if match.group("unit") == "kg" else 0.45359237)
         if 50 <= height <= 250 and 10 <= weight <= 400:
-            if not _overlaps(found, start, middle):
+            start, middle = offset + size.start("height"), offset + size.end("height")
+            if not taken.overlaps(start, middle):
                 more.append(Measurement("body_height", start, middle, start, middle, round(height, 1), "cm"))
-            at = match.start("weight")
-            if not _overlaps(found, at, end):
-                more.append(Measurement("body_weight", at, end, at, end, round(weight, 4), "kg"))
+            begin, end = offset + size.start("weight"), match.end()
+            if not taken.overlaps(begin, end):
+                more.append(Measurement("body_weight", begin, end, begin, end, round(weight, 4), "kg"))
     return more
+
+
+def _computed_events(found: Sequence[Measurement]) -> Iterator[Measurement]:
+    """How many events the diagnostic index means over the hours recorded, where the report does not count them.
+
+    An index is events per hour (NCD 240.4), so index times hours is the count; the shortest time the report gives is
+    taken, and fractions are dropped, so that the count is never too high.
+    """
+    if any(one.concept == "event_count" for one in found):
+        return
+    hours = [one for one in found if one.concept == "sleep_time" and one.comparator == "="]
+    for index in found:
+        if index.concept in ("ahi", "rdi") and index.comparator == "=" and hours:
+            time = min(hours, key=lambda one: one.value)
+            yield Measurement(
+                "event_count", index.start, index.end, index.value_start, index.value_end,
+                float(math.floor(index.value * time.value / 60)), "{events}",
+                computed=True, parts=((index.start, index.end), (time.start, time.end)),
+            )  # fmt: skip
+            return
 
 
 def _computed_bmi(found: Sequence[Measurement]) -> Iterator[Measurement]:

@@ -33,7 +33,7 @@ NUMBER = (
     r"(?:\d{1,6}(?:\.\d{1,4})?(?: \d/\d|[½¼¾⅓⅔]| and a half)?|[½¼¾]"
     rf"|{WORD_NUMBER}(?: and a half)?|an? couple(?: of)?|couple(?: of)?|half(?: an?)?|an? dozen)"
 )
-"""A number in digits or words, for lower-cased text. It has no group and no word boundary: the embedding pattern sets them."""
+"""A number in digits or words, for lower-cased text, without groups and word boundaries: the embedding pattern sets them."""
 
 _HALF = " and a half"
 
