@@ -65,7 +65,7 @@ class ConceptMatcher:
 
 
 def follow(
-    words: Sequence[str], first: int, last: int, stop: int, segments: Sequence[Segment]
+    words: tuple[str, ...], first: int, last: int, stop: int, segments: Sequence[Segment]
 ) -> list[tuple[int, int]] | None:
     """The token runs of a term whose first words stand at tokens ``first`` to ``last``; None where the rest is not there.
 
@@ -81,11 +81,11 @@ def follow(
     return runs
 
 
-def _after_gap(words: Sequence[str], position: int, stop: int, segment: Segment) -> tuple[int, int] | None:
+def _after_gap(words: tuple[str, ...], position: int, stop: int, segment: Segment) -> tuple[int, int] | None:
     for start in range(position, min(position + segment.gap + 1, stop)):
-        for variant in segment.variants:
+        for variant in segment.by_first.get(words[start], ()):
             end = start + len(variant)
-            if variant and end <= stop and words[start] == variant[0] and tuple(words[start:end]) == variant:
+            if end <= stop and words[start:end] == variant:
                 return start, end
     return (position, position) if () in segment.variants else None
 

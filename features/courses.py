@@ -53,7 +53,7 @@ class CourseReader:
         return found
 
     def nearest(self, tokens: Tokens, mentions: Sequence[CourseMention], first: int, last: int) -> Course | None:
-        """The course of the treatment at tokens ``first`` to ``last``: that of the nearest words, None where none are near."""
+        """The course of the treatment at tokens ``first`` to ``last``: that of the nearest words; None: none are near."""
         best: tuple[int, int] | None = None
         course = None
         for mention in mentions:

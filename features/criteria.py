@@ -17,6 +17,8 @@ from features.policy import CoveragePolicy, Criterion, Evidence, HumanReview
 from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
 
 _TOOK_PLACE = frozenset({Course.COMPLETED, Course.ONGOING, Course.FAILED, Course.NOT_TOLERATED, Course.STATED})
+_ABBREVIATION = 4
+"""Names of measurements so short are abbreviations: AHI, BMI."""
 _SLACK_DAYS = 2.0
 """A "two-month" course counted in weeks, or a day lost between first and last visit, is no reason to ask."""
 
@@ -55,7 +57,8 @@ class Context:
 
     def name(self, concept: str) -> str:
         """A concept in words."""
-        return self.names.get(concept, concept.replace("_", " "))
+        words = self.names.get(concept, concept.replace("_", " "))
+        return words.upper() if len(words) <= _ABBREVIATION else words
 
 
 def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: Lexicon) -> Context:
@@ -179,14 +182,15 @@ def _inner_sentence(
 def _leaf(
     node: Criterion, evidence: Evidence, parent: str | None, by_concept: Mapping[str, Sequence[Fact]], context: Context
 ) -> CriterionResult:
-    findings = [
-        _judge(fact, evidence, context, by_concept)
-        for fact in _facts(evidence, by_concept)
-        if not fact.assertion.family and fact.context != "limit"
-    ]
+    findings = _findings(evidence, context, by_concept)
     supporting = [f for f in findings if f.says is _Says.SUPPORTS]
-    contradicted = [(f, g) for f in supporting for g in findings if _contradict(f, g, context)]
-    clean = [f for f in supporting if not any(f is pair[0] for pair in contradicted)]
+    opposing = list({_content(f.fact): f for f in findings if f.says in (_Says.DENIES, _Says.AGAINST)}.values())
+    opposed = {
+        content: [other for other in opposing if _contradict(finding, other, context)]
+        for content, finding in {_content(f.fact): f for f in supporting}.items()
+    }
+    contradicted = [(f, other) for f in supporting for other in opposed[_content(f.fact)]]
+    clean = [f for f in supporting if not opposed[_content(f.fact)]]
     if evidence.contradiction == "none":
         contradicted, clean = [], supporting
     if contradicted and (evidence.contradiction == "any" or not clean):
@@ -213,15 +217,33 @@ def _leaf(
     )
 
 
+def _findings(evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]) -> list[_Finding]:
+    """What each fact says. Facts that say the same are judged once: a note may repeat itself a thousand times."""
+    judged: dict[Fact, _Finding] = {}
+    findings = []
+    for fact in _facts(evidence, by_concept):
+        if fact.assertion.family or fact.context == "limit":
+            continue
+        content = _content(fact)
+        if content not in judged:
+            judged[content] = _judge(fact, evidence, context, by_concept)
+        findings.append(replace(judged[content], fact=fact))
+    return findings
+
+
+def _content(fact: Fact) -> Fact:
+    """The fact without where it stands and in which words."""
+    stated = replace(fact.assertion, cues=())
+    return replace(fact, fact_id="", start=0, end=0, text="", assertion=stated, qualifiers=())
+
+
 def _listed(concepts: Sequence[str], context: Context) -> str:
     names = [context.name(concept) for concept in concepts[:3]]
     more = ", ..." if len(concepts) > len(names) else ""
     return f"{', '.join(names)}{more}"
 
 
-def _judge(
-    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]
-) -> _Finding:
+def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]) -> _Finding:
     """What one fact says about a leaf, with the sentence that says why."""
     name = context.name(fact.concept)
     name = name[0].upper() + name[1:]
@@ -229,17 +251,21 @@ def _judge(
     document = context.documents[fact.document_id]
     if evidence.same_side and context.side and fact.laterality not in (None, "bilateral", context.side):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for the {fact.laterality} side only.")
-    region = fact.region or _region_elsewhere(fact, by_concept)
+    region = fact.region or (_region_elsewhere(fact, by_concept) if evidence.regions else None)
     if evidence.regions and region is not None and region not in evidence.regions:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for another part of the body ({region}).")
     if evidence.document_types and document.type not in evidence.document_types:
-        return _Finding(fact, _Says.INCOMPLETE, f"{name} stands in a document where it does not count ({document.type}).")
+        return _Finding(
+            fact, _Says.INCOMPLETE, f"{name} stands in a document where it does not count ({document.type})."
+        )
     if evidence.sections and fact.section not in evidence.sections:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} stands in a section where it does not count ({fact.section}).")
     if flags.negated and flags.historical:
-        return _Finding(fact, _Says.INCOMPLETE, f"{name} is denied for the past.")
+        return _Finding(fact, _Says.INCOMPLETE, f"The notes say there was no {context.name(fact.concept)} in the past.")
+    if flags.negated and fact.value == "negative":
+        return _Finding(fact, _Says.DENIES, f"{name} is negative.")
     if flags.negated:
-        return _Finding(fact, _Says.DENIES, f"{name} is denied.")
+        return _Finding(fact, _Says.DENIES, f"The notes say there is no {context.name(fact.concept)}.")
     if flags.hypothetical or fact.course is Course.PLANNED:
         return _Finding(fact, _Says.AGAINST, f"{name} is only planned or conditional.")
     if flags.uncertain:
@@ -406,7 +432,8 @@ def _supporting(fact: Fact, evidence: Evidence, context: Context, name: str) -> 
             period = f" ({fact.began.isoformat()} to {fact.ended.isoformat()})"
         elif fact.began:
             period = f" (since {fact.began.isoformat()})"
-        return f"{_spell(days)} of {name.lower()} documented{period}, {_spell(to_days(evidence.lasting.value, evidence.lasting.unit))} needed."
+        needed = _spell(to_days(evidence.lasting.value, evidence.lasting.unit))
+        return f"{_spell(days)} of {name.lower()} documented{period}, {needed} needed."
     if evidence.compared and isinstance(fact.value, float | int):
         limits = " and ".join(f"{limit.op} {limit.value:g}" for limit in evidence.compared)
         return f"{name} is {fact.value:g}; {limits} is needed."

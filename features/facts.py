@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from features.assertion import AssertionEngine, Target, packaged_engine
+from features.checkboxes import Checkbox, answered_no, blank_unticked, find_checkboxes, unticked
 from features.concepts import ConceptMatcher, Mention
 from features.courses import CourseReader, packaged_courses
-from features.durations import to_days
-from features.laterality import SideMention, find_laterality
+from features.durations import find_session_counts, to_days
+from features.laterality import SideMention, find_laterality, side_among
 from features.lexicon import Lexicon, load_lexicon
 from features.measurements import Measurement, find_measurements
 from features.sections import Section, find_sections
 from features.sentences import split_sentences
 from features.sign_results import read_results
-from features.timing import TimeExpressions, Timing, find_time_expressions, study_date, time_mentions
+from features.timing import (
+    TimeExpressions,
+    Timing,
+    find_time_expressions,
+    labelled_dates,
+    study_date,
+    time_mentions,
+)
 from features.tokens import Tokens, tokenize
 from features.types import Assertion, Course, Cue, Document, Fact, Laterality
 
@@ -24,6 +33,11 @@ _REPORTS = frozenset({"imaging", "lab", "other", "form", "consultation"})
 _DATED_BY_STUDY = frozenset({"test", "measurement"})
 _MEASUREMENT = "measurement"
 _NEARBY_SIDE = 400
+_FEWEST_LISTED_VISITS = 4
+_FEW_VISITS = 2
+"""A treatment of so few visits was not carried out, whatever else is said of it."""
+_COURSE_WINDOW = 40
+"""Words around a treatment in which its course is looked for: further than any course reaches."""
 _PRESCRIBING_SECTIONS = frozenset({"plan", "assessment_and_plan", "orders", "instructions"})
 
 
@@ -46,8 +60,8 @@ class FactReader:
 
     def __init__(self, lexicon: Lexicon | None = None) -> None:
         self.lexicon = lexicon or load_lexicon()
-        self._matcher = ConceptMatcher(self.lexicon)
-        self._engine: AssertionEngine = packaged_engine()
+        self.matcher = ConceptMatcher(self.lexicon)
+        self.engine: AssertionEngine = packaged_engine()
         self._courses: CourseReader = packaged_courses()
 
     def facts(self, documents: Sequence[Document]) -> list[Fact]:
@@ -63,11 +77,11 @@ class FactReader:
         tokens = tokenize(text)
         sentences = split_sentences(text)
         sections = find_sections(tokens)
-        mentions = self._matcher.mentions(tokens, sentences)
+        mentions = self.matcher.mentions(tokens, sentences)
         measurements = find_measurements(text)
         targets = [Target(m.start, m.end, m.concept.category, m.concept.ignore) for m in mentions]
         targets += [Target(m.start, m.end, _MEASUREMENT) for m in measurements]
-        assertions = self._engine.assess_targets(tokens, sentences, sections, targets)
+        assertions = self.engine.assess_targets(tokens, sentences, sections, targets)
         return Note(
             document,
             tokens,
@@ -87,17 +101,20 @@ class FactReader:
         timings = time_mentions(note.tokens, note.sentences, note.mentions, expressions, document.date)
         sides = _Sides(text, note.sections)
         regions = _regions(note)
-        results = _sign_results(note)
+        boxes = find_checkboxes(text)
+        results = _sign_results(note, blank_unticked(text, boxes) if boxes else text)
+        denied = [(box.start, box.end, box) for box in unticked(boxes)] + answered_no(text, boxes)
+        prescribed = [(count.start, count.end) for count in find_session_counts(text) if count.computed]
         studied = study_date(text, expressions) if document.type in _REPORTS else None
         facts = [
-            self._fact(note, number, timings[number], sides, regions[number], results.get(number), studied)
+            self._fact(
+                note, number, timings[number], sides, regions[number], results.get(number), studied, denied, prescribed
+            )
             for number in range(len(note.mentions))
         ]
         facts = _with_tests_of_results(note, facts)
         facts = _with_treatment_of_document(note, facts, expressions)
-        facts += [
-            _measurement_fact(note, number, sides, studied) for number in range(len(note.measurements))
-        ]
+        facts += [_measurement_fact(note, number, sides, studied) for number in range(len(note.measurements))]
         facts.sort(key=lambda fact: (fact.start, fact.end, fact.concept))
         return facts
 
@@ -110,9 +127,11 @@ class FactReader:
         region: str | None,
         result: tuple[str, int, int] | None,
         studied: date | None,
+        denied: Sequence[tuple[int, int, Checkbox]],
+        prescribed: Sequence[tuple[int, int]],
     ) -> Fact:
         mention = note.mentions[number]
-        assertion = _without_own_words(note.assertions[number], mention)
+        assertion = _with_boxes(without_own_words(note.assertions[number], mention), mention, denied)
         concept = mention.concept
         value: float | str | None = timing.value
         unit = timing.unit
@@ -121,7 +140,7 @@ class FactReader:
             if result is not None:
                 value = result[0]
                 assertion = _with_result(assertion, result)
-        course = self._course(note, mention, assertion, timing) if concept.category == "treatment" else None
+        course = self._course(note, mention, assertion, timing, prescribed) if concept.category == "treatment" else None
         on = timing.on or (studied if concept.category in _DATED_BY_STUDY else None)
         sentence = note.sentences[mention.sentence]
         return Fact(
@@ -145,13 +164,21 @@ class FactReader:
             qualifiers=timing.spans,
         )
 
-    def _course(self, note: Note, mention: Mention, assertion: Assertion, timing: Timing) -> Course | None:
+    def _course(
+        self,
+        note: Note,
+        mention: Mention,
+        assertion: Assertion,
+        timing: Timing,
+        prescribed: Sequence[tuple[int, int]],
+    ) -> Course | None:
         if assertion.negated or assertion.family:
             return None
         if assertion.hypothetical:
             return Course.PLANNED
         start, end = note.sentences[mention.sentence]
         first, last = _token_range(note.tokens, start, end)
+        first, last = max(first, mention.first - _COURSE_WINDOW), min(last, mention.last + _COURSE_WINDOW)
         words = self._courses.mentions(note.tokens, first, last)
         course = self._courses.nearest(note.tokens, words, mention.first, mention.last)
         if course is not None:
@@ -160,12 +187,15 @@ class FactReader:
         past = [day for day in (timing.began, timing.ended, timing.on) if day is not None]
         if past and today is not None and min(past) < today:
             return Course.STATED
+        if any(_overlap(span, count) for span in timing.spans for count in prescribed):
+            # "PT 2x/week x 6 weeks" is how therapy is ordered; nothing says that it took place.
+            return None
         if timing.value is not None and _section(note.sections, mention.start) not in _PRESCRIBING_SECTIONS:
             return Course.STATED
         return None
 
 
-def _without_own_words(assertion: Assertion, mention: Mention) -> Assertion:
+def without_own_words(assertion: Assertion, mention: Mention) -> Assertion:
     """Cues that are words of the term itself are no cues: "absent ankle reflex" is a finding, not a denied one."""
     if not assertion.cues:
         return assertion
@@ -176,21 +206,27 @@ def _without_own_words(assertion: Assertion, mention: Mention) -> Assertion:
         return assertion
     flags = {cue.flag for cue in cues}
     return Assertion(
-        "negated" in flags, "uncertain" in flags, "historical" in flags, "hypothetical" in flags, "family" in flags, cues
+        "negated" in flags,
+        "uncertain" in flags,
+        "historical" in flags,
+        "hypothetical" in flags,
+        "family" in flags,
+        cues,
     )
 
 
 def _token_range(tokens: Tokens, start: int, end: int) -> tuple[int, int]:
-    from bisect import bisect_left
-
     return bisect_left(tokens.starts, start), bisect_left(tokens.starts, end)
 
 
 def _section(sections: Sequence[Section], position: int) -> str:
-    for section in sections:
-        if section.heading_start <= position < section.end:
-            return section.name
-    return "unlabelled"
+    section = _section_at(sections, position)
+    return section.name if section else "unlabelled"
+
+
+def _section_at(sections: Sequence[Section], position: int) -> Section | None:
+    place = bisect_left(sections, position + 1, key=lambda section: section.heading_start) - 1
+    return sections[place] if place >= 0 and position < sections[place].end else None
 
 
 def _with_result(assertion: Assertion, result: tuple[str, int, int]) -> Assertion:
@@ -203,7 +239,20 @@ def _with_result(assertion: Assertion, result: tuple[str, int, int]) -> Assertio
     return replace(assertion, negated=False, cues=tuple(cue for cue in assertion.cues if cue.flag != "negated"))
 
 
-def _sign_results(note: Note) -> dict[int, tuple[str, int, int]]:
+def _with_boxes(assertion: Assertion, mention: Mention, denied: Sequence[tuple[int, int, Checkbox]]) -> Assertion:
+    """What stands beside an empty box, or is answered no, is denied."""
+    for start, end, box in denied:
+        if start <= mention.start < end and not assertion.negated:
+            cue = Cue("negated", box.box_start, box.box_end, "empty box" if not box.ticked else "answered no")
+            return replace(assertion, negated=True, cues=(*assertion.cues, cue))
+    return assertion
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _sign_results(note: Note, text: str) -> dict[int, tuple[str, int, int]]:
     by_sentence: dict[int, list[int]] = {}
     for number, mention in enumerate(note.mentions):
         if mention.concept.needs_result:
@@ -211,7 +260,7 @@ def _sign_results(note: Note) -> dict[int, tuple[str, int, int]]:
     found: dict[int, tuple[str, int, int]] = {}
     for sentence, numbers in by_sentence.items():
         spans = [(note.mentions[n].start, note.mentions[n].end) for n in numbers]
-        for number, result in zip(numbers, read_results(note.document.text, spans, *note.sentences[sentence]), strict=True):
+        for number, result in zip(numbers, read_results(text, spans, *note.sentences[sentence]), strict=True):
             if result is not None:
                 found[number] = (result.result, result.start, result.end)
     return found
@@ -220,15 +269,20 @@ def _sign_results(note: Note) -> dict[int, tuple[str, int, int]]:
 def _with_tests_of_results(note: Note, facts: list[Fact]) -> list[Fact]:
     """A result has date and side of its test: the last one named before it, else the next one in its sentence."""
     shared: list[Fact] = []
+    in_sentence: dict[tuple[str, int], Fact] = {}
+    for number, fact in enumerate(facts):
+        if fact.date or fact.laterality:
+            in_sentence.setdefault((fact.concept, note.mentions[number].sentence), fact)
+    last: dict[str, Fact] = {}
     for number, fact in enumerate(facts):
         concept = note.mentions[number].concept
+        if fact.date or fact.laterality:
+            last[fact.concept] = fact
         if concept.result_of is None:
             shared.append(fact)
             continue
         sentence = note.mentions[number].sentence
-        before = [f for f in facts[:number] if f.concept == concept.result_of]
-        same = [f for n, f in enumerate(facts) if f.concept == concept.result_of and note.mentions[n].sentence == sentence]
-        test = next((f for f in (*same, *reversed(before)) if f.date or f.laterality), None)
+        test = in_sentence.get((concept.result_of, sentence)) or last.get(concept.result_of)
         shared.append(
             replace(fact, date=fact.date or test.date, laterality=fact.laterality or test.laterality) if test else fact
         )
@@ -244,6 +298,8 @@ def _regions(note: Note) -> list[str | None]:
     regions: list[str | None] = []
     for mention in note.mentions:
         nearby = parts.get(mention.sentence, [])
+        place = bisect_left(nearby, mention.start, key=lambda part: part.start)
+        nearby = nearby[max(place - 1, 0) : place + 1]
         nearest = min(nearby, key=lambda part: abs(part.start - mention.start), default=None)
         regions.append(nearest.concept.region if nearest else None)
     return regions
@@ -257,26 +313,28 @@ class _Sides:
         self._text = text
         self._sections = sections
         self._mentions: list[SideMention] = find_laterality(text)
+        self._starts = [mention.start for mention in self._mentions]
         named = {mention.side for mention in self._mentions}
         self._only = self._mentions[0].side if len(named) == 1 else None
 
     def of(self, start: int, end: int, sentence_start: int, sentence_end: int) -> Laterality | None:
-        from features.laterality import side_of
-
         if not self._mentions:
             return None
-        if any(sentence_start <= mention.start < sentence_end for mention in self._mentions):
-            return side_of(self._text, start, end, sentence_start, sentence_end)
-        section = next((s for s in self._sections if s.heading_start <= start < s.end), None)
+        # A sentence without an end (a table, a list of words) is read only as far as a side is likely to be meant.
+        lo, hi = max(sentence_start, start - _NEARBY_SIDE), min(sentence_end, end + _NEARBY_SIDE)
+        if bisect_left(self._starts, lo) < bisect_left(self._starts, hi):
+            return side_among(self._mentions, self._text, start, end, lo, hi)
+        section = _section_at(self._sections, start)
         earliest = max(section.heading_start if section else 0, start - _NEARBY_SIDE)
-        before = [mention for mention in self._mentions if earliest <= mention.start < start]
-        return before[-1].side if before else self._only
+        before = bisect_left(self._starts, start) - 1
+        return self._mentions[before].side if before >= 0 and self._starts[before] >= earliest else self._only
 
 
 def _measurement_fact(note: Note, number: int, sides: _Sides, studied: date | None) -> Fact:
     measurement = note.measurements[number]
     text = note.document.text
-    sentence = next(((s, e) for s, e in note.sentences if s <= measurement.start < e), (0, len(text)))
+    place = bisect_left(note.sentences, measurement.start + 1, key=lambda sentence: sentence[0]) - 1
+    sentence = note.sentences[place] if place >= 0 else (0, len(text))
     limit = measurement.comparator != "="
     return Fact(
         fact_id="",
@@ -314,13 +372,19 @@ def _with_treatment_of_document(note: Note, facts: list[Fact], expressions: Time
     for fact in own:
         began = began or fact.began
         ended = ended or fact.ended
-        if value is None and fact.value is not None:
+        if value is None and isinstance(fact.value, float):
             value, unit = fact.value, fact.unit
     if began and ended and began < ended:
         value, unit = float((ended - began).days), "d"
-    course = next((f.course for f in own if f.course in (Course.COMPLETED, Course.FAILED, Course.ONGOING)), None)
+    course: Course | None = next(
+        (f.course for f in own if f.course in (Course.COMPLETED, Course.FAILED, Course.ONGOING)), None
+    )
     if course is None and (ended or value is not None):
         course = Course.STATED
+    counts = [count for count in find_session_counts(document.text) if not count.computed]
+    attended = [c for c in counts if "attend" in document.text[c.start : c.end].lower()] or counts
+    if attended and max(count.count for count in attended) <= _FEW_VISITS:
+        course = Course.NOT_ATTENDED
     if began is None and ended and isinstance(value, float) and unit:
         began = ended - timedelta(days=round(to_days(value, unit)))
     whole = replace(
@@ -339,18 +403,35 @@ def _with_treatment_of_document(note: Note, facts: list[Fact], expressions: Time
 def _span_of_document(
     note: Note, expressions: TimeExpressions
 ) -> tuple[date | None, date | None, float | None, str | None, list[tuple[int, int]]]:
-    spans: list[tuple[int, int]] = []
-    began = ended = None
-    value: float | None = None
-    unit: str | None = None
+    """When the treatment a therapist's note is about began and ended, and how long it lasted.
+
+    From a period the note names, else from dates labelled as beginning and end, else from the first and last of the
+    visits it lists. A length counts only where it is not a prescription ("2x/wk x 6 wks").
+    """
+    text, today = note.document.text, note.document.date
     for period in expressions.periods:
         if period.ended and period.began < period.ended:
-            began, ended = period.began, period.ended
-            spans.append((period.start, period.end))
-            break
-    lengths = [d for d in expressions.durations if d.kind == "length" and d.least_days >= 7]
-    if lengths and began is None:
-        length = lengths[0]
-        value, unit = length.value, length.unit
-        spans.append((length.start, length.end))
-    return began, ended, value, unit, spans
+            return period.began_latest, period.ended_earliest, None, None, [(period.start, period.end)]
+    began, ended = labelled_dates(text, expressions.dates)
+    if not (began and ended):
+        visits = [
+            d
+            for d in expressions.dates
+            if d.precision == "day" and not d.relative and (today is None or d.first <= today)
+        ]
+        if len({d.first for d in visits}) >= _FEWEST_LISTED_VISITS:
+            return (
+                min(d.first for d in visits),
+                max(d.first for d in visits),
+                None,
+                None,
+                [(d.start, d.end) for d in visits],
+            )
+    prescribed = [(c.start, c.end) for c in find_session_counts(text) if c.computed]
+    for length in expressions.durations:
+        span = (length.start, length.end)
+        if length.kind == "length" and length.least_days >= 7 and not any(_overlap(span, c) for c in prescribed):
+            if _section(note.sections, length.start) in _PRESCRIBING_SECTIONS:
+                continue
+            return began, ended, length.value, length.unit, [span]
+    return began, ended, None, None, []

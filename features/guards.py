@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import cache
+from importlib import resources
+
+import yaml
 
 from features.assertion import Target, packaged_engine
 from features.laterality import find_laterality
@@ -41,17 +46,22 @@ _FAMILY_BEFORE = re.compile(
 )
 _SIDE_OF_CODE = re.compile(r"\b(RT|LT|RIGHT|LEFT|BILATERAL)\b", re.IGNORECASE)
 
-# Function words that English notes do not use; a text with more of them than of English ones is in another language.
-_ENGLISH = frozenset(
-    "the of and to in is was with for on at she he her his has had not no from by or be as are this that which pain patient "
-    "left right history exam today days weeks months".split()
-)
-_OTHER_LANGUAGES = frozenset(
-    "el la los las del una unos que con por para sin desde hace años dolor paciente refiere presenta rodilla izquierda derecha "
-    "y es su le les des une est pas pour avec dans sur depuis patiente douleur genou il elle der die das und ist nicht mit "
-    "seit ein eine schmerzen bei von den zu im o os um uma não dor com sem joelho di che il lo non per dolore ginocchio".split()
-)
 _COPIED_WORDS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class _Readability:
+    english: frozenset[str]
+    other_languages: frozenset[str]
+    coverage_voice: tuple[str, ...]
+
+
+@cache
+def _readability() -> _Readability:
+    data = yaml.safe_load((resources.files("features") / "lexicon" / "readability.yaml").read_bytes())
+    return _Readability(
+        frozenset(data["english"].split()), frozenset(data["other_languages"].split()), tuple(data["coverage_voice"])
+    )
 
 
 def requested_side(request: AuthorizationRequest) -> Laterality | None:
@@ -88,15 +98,16 @@ def unreadable(document: Document) -> str | None:
     visible = sum(not character.isspace() for character in text[:20_000])
     if visible == 0:
         return "is empty"
-    control = sum(ord(c) < 32 and c not in "\t\n\r\f\v" or c == "\ufffd" for c in text[:20_000])
+    control = sum((ord(c) < 32 and c not in "\t\n\r\f\v") or c == "\ufffd" for c in text[:20_000])
     if control > visible * 0.02 + 2:
         return "holds control characters instead of text"
     words = tokenize(text[:50_000]).words
     letters = [word for word in words if word.isalpha()]
     if len(letters) < _FEWEST_WORDS:
         return "holds hardly a word"
-    english = sum(word in _ENGLISH for word in letters)
-    foreign = sum(word in _OTHER_LANGUAGES for word in letters)
+    known = _readability()
+    english = sum(word in known.english for word in letters)
+    foreign = sum(word in known.other_languages for word in letters)
     latin = sum(word.isascii() for word in letters)
     if (foreign > english and foreign >= 4) or latin < len(letters) * 0.6:
         return "seems to be in another language than English"
@@ -125,7 +136,11 @@ def about_someone_else(document: Document, request: AuthorizationRequest) -> str
         stated = _birth_date(match)
         if stated is not None and stated != birth:
             return "birth date"
-    ages = [match for match in _AGE.finditer(text) if not _FAMILY_BEFORE.search(text[max(0, match.start() - 60) : match.start()])]
+    ages = [
+        match
+        for match in _AGE.finditer(text)
+        if not _FAMILY_BEFORE.search(text[max(0, match.start() - 60) : match.start()])
+    ]
     if ages:
         tokens = tokenize(text)
         targets = [Target(match.start(), match.end(), "finding") for match in ages]
@@ -179,13 +194,14 @@ def copied_from_policy(document: Document, policy: CoveragePolicy) -> bool:
 def _quotes_coverage_rules(document: Document) -> bool:
     """Whether the document speaks in the voice of a coverage rule ("must have", "is covered when") more than of a patient."""
     words = document.text.lower()
-    marks = ("is considered medically necessary", "medically necessary when", "is covered when", "criteria are met", "coverage criteria",
-             "the beneficiary", "the patient must", "must have", "one of the following", "all of the following")  # fmt: skip
-    return sum(words.count(mark) for mark in marks) >= 2
+    return sum(words.count(mark) for mark in _readability().coverage_voice) >= 2
 
 
 def request_guards(
-    request: AuthorizationRequest, policy: CoveragePolicy | None, criteria: Sequence[CriterionResult], facts: Sequence[Fact]
+    request: AuthorizationRequest,
+    policy: CoveragePolicy | None,
+    criteria: Sequence[CriterionResult],
+    facts: Sequence[Fact],
 ) -> tuple[Guard, ...]:
     """Every guard that holds this request back, in a fixed order."""
     guards = list(_reading_guards(request))
@@ -193,7 +209,9 @@ def request_guards(
         what = about_someone_else(document, request)
         if what is not None:
             guards.append(
-                Guard("document_about_someone_else", f"The {what} in document {document.document_id} is not the member's.")
+                Guard(
+                    "document_about_someone_else", f"The {what} in document {document.document_id} is not the member's."
+                )
             )
     if request.coverage.status == "inactive":
         guards.append(Guard("coverage_inactive", "The member's coverage is not active."))
@@ -205,7 +223,10 @@ def request_guards(
     for document in request.documents:
         if copied_from_policy(document, policy) or _quotes_coverage_rules(document):
             guards.append(
-                Guard("copied_policy_text", f"Document {document.document_id} repeats coverage criteria instead of findings.")
+                Guard(
+                    "copied_policy_text",
+                    f"Document {document.document_id} repeats coverage criteria instead of findings.",
+                )
             )
     return tuple(guards)
 
@@ -221,7 +242,9 @@ def _scope_guards(request: AuthorizationRequest, policy: CoveragePolicy) -> Iter
     codes = [d.code.upper().replace(".", "") for d in request.diagnoses if d.system.upper().startswith("ICD-10")]
     supported = tuple(prefix.upper().replace(".", "") for prefix in policy.diagnoses)
     if supported and not any(code.startswith(supported) for code in codes):
-        yield Guard("diagnosis_not_listed", "No diagnosis on the request is one the policy lists as supporting the service.")
+        yield Guard(
+            "diagnosis_not_listed", "No diagnosis on the request is one the policy lists as supporting the service."
+        )
 
 
 def _side_guards(
@@ -239,7 +262,9 @@ def _side_guards(
     regional = [
         fact
         for fact in facts
-        if fact.region in policy.regions and fact.laterality not in (None, "bilateral") and fact.assertion.is_patients_own
+        if fact.region in policy.regions
+        and fact.laterality not in (None, "bilateral")
+        and fact.assertion.is_patients_own
     ]
     other = [fact for fact in regional if fact.laterality != side]
     if len(other) * 2 > len(regional):

@@ -21,7 +21,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -34,7 +34,16 @@ from features.errors import LexiconError
 from features.tokens import tokenize
 
 CATEGORIES = (
-    "problem", "finding", "exam_sign", "treatment", "procedure", "test", "device", "plan", "record", "body_part"
+    "problem",
+    "finding",
+    "exam_sign",
+    "treatment",
+    "procedure",
+    "test",
+    "device",
+    "plan",
+    "record",
+    "body_part",
 )
 _FLAGS = frozenset({"negated", "uncertain", "historical", "hypothetical", "family"})
 _GAP = re.compile(r"<(\d+)>")
@@ -52,6 +61,16 @@ class Segment:
 
     gap: int
     variants: tuple[Words, ...]
+    by_first: Mapping[str, tuple[Words, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, gap: int, variants: tuple[Words, ...]) -> Segment:
+        """A segment with its variants also by their first word, for quick looking up."""
+        by_first: dict[str, list[Words]] = {}
+        for variant in variants:
+            if variant:
+                by_first.setdefault(variant[0], []).append(variant)
+        return cls(gap, variants, {first: tuple(ones) for first, ones in by_first.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +135,11 @@ def parse_term(term: str, where: str = "term") -> tuple[Segment, ...]:
     for part in term.split():
         match = _GAP.fullmatch(part)
         if match:
-            segments.append(Segment(gap, _expand(words, term, where, optional_whole=bool(segments))))
+            segments.append(Segment.of(gap, _expand(words, term, where, optional_whole=bool(segments))))
             gap, words = int(match.group(1)), []
         else:
             words.append(part)
-    segments.append(Segment(gap, _expand(words, term, where, optional_whole=bool(segments))))
+    segments.append(Segment.of(gap, _expand(words, term, where, optional_whole=bool(segments))))
     return tuple(segments)
 
 

@@ -8,37 +8,56 @@ treatments eight weeks: what is joined shares a length.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import pairwise
+from typing import TypeVar
 
 from features.concepts import Mention
-from features.dates import DateMention, Period, find_dates, find_periods
+from features.dates import DateMention, Period, find_dates, periods_among
 from features.durations import Duration, find_durations
 from features.tokens import Tokens
 
+Expression = TypeVar("Expression", Duration, Period, DateMention)
+
 _LASTING = frozenset({"treatment", "problem"})
+_PART_OF_BODY = "body_part"
 _FARTHEST = 110
 _COMMA = 12
 _OTHER_MENTION = 15
 _LOOK_BACK = 400
+_LONGEST_JOINT = 60
+_SIDE_BY_SIDE = 12
+"""Mentions or periods so far apart in their order do not share words of time."""
 _BEGAN = re.compile(
-    r"\b(?:start(?:ed|s|ing)?|began|begin|begun|onset|since|develop(?:ed|ing)|initial(?: eval\w*)?|initiated|eval(?:uated|uation)?"
-    r"|i\.?e\.?|soc|first (?:visit|noticed|seen)|from|came on|woke|d\.?o\.?i\.?|injur\w+)\b",
+    r"\b(?:start(?:ed|s|ing)?|began|begin|begun|onset|since|develop(?:ed|ing)|initial(?: eval\w*)?|initiated"
+    r"|eval(?:uated|uation)?|i\.?e\.?|soc|first (?:visit|noticed|seen)|from|came on|woke|d\.?o\.?i\.?|injur\w+)\b",
     re.IGNORECASE,
 )
 _ENDED = re.compile(
-    r"\b(?:ended|complet\w+|finish\w+|discharg\w+|last (?:visit|seen|session|dose)|final|through|until|stopped|d/?c(?:'d|ed)?"
-    r"|to)\b",
+    r"\b(?:ended|complet\w+|finish\w+|discharg\w+|last (?:visit|seen|session|dose)|final|through|until|stopped|done"
+    r"|d/?c(?:'d|ed)?|to)\b",
     re.IGNORECASE,
 )
+_CLAUSE_MARK = re.compile(r"[:;()]")
 _JOINED = re.compile(
     r"(?:[\s,/+&()]|\b(?:and|plus|with|as well as|or|then|formal|supervised|a|the|course|of|twice|daily|bid|tid|qd|prn|po|mg|"
-    r"on|days|also|his|her|their|some|regular)\b|\d+)*",
+    r"on|days|also|his|her|their|some|regular)\b|\d++)*+",
+    re.IGNORECASE,
+)
+_CARE_BEGAN = re.compile(
+    r"\b(?:soc|start of care|start(?:ed)?|i\.?e\.?|initial (?:eval\w*|visit|exam\w*)|eval\w*|first (?:visit|seen)|began)\b",
+    re.IGNORECASE,
+)
+_CARE_ENDED = re.compile(
+    r"\b(?:d/?c|discharged?|last (?:visit|seen|session|attended)|final (?:visit|session)|end(?:ed)?|completed|through)\b",
     re.IGNORECASE,
 )
 _STUDY_DATE = re.compile(
-    r"\b(?:study|test(?:ed)?|exam(?:ination)?|performed|recorded|recording|scan|collected|date of service|dos|night)\b", re.IGNORECASE
+    r"\b(?:study|test(?:ed)?|exam(?:ination)?|performed|recorded|recording|scan|collected|date of service|dos|night)\b",
+    re.IGNORECASE,
 )
 
 
@@ -75,13 +94,15 @@ class TimeExpressions:
 
 def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
     """Read them all; ``reference`` is the document's date, without which nothing relative has a date."""
-    periods = tuple(find_periods(text, reference))
-    dates = tuple(
-        mention
-        for mention in find_dates(text, reference)
-        if not any(period.start <= mention.start and mention.end <= period.end for period in periods)
-    )
+    mentioned = find_dates(text, reference)
+    periods = tuple(periods_among(text, mentioned, reference))
+    dates = tuple(mention for mention in mentioned if not _inside(mention, periods))
     return TimeExpressions(tuple(find_durations(text)), periods, dates)
+
+
+def _inside(mention: DateMention, periods: Sequence[Period]) -> bool:
+    last = bisect_left(periods, mention.start + 1, key=_start)
+    return any(mention.end <= period.end for period in periods[max(last - _SIDE_BY_SIDE, 0) : last])
 
 
 def time_mentions(
@@ -95,7 +116,9 @@ def time_mentions(
     text = tokens.text
     rows = [_Sentence(start, end) for start, end in sentences]
     for number, mention in enumerate(mentions):
-        rows[mention.sentence].mentions.append(number)
+        # In "MRI of the lumbar spine on 3/4/2026" the date is the study's, not the spine's.
+        if mention.concept.category != _PART_OF_BODY:
+            rows[mention.sentence].mentions.append(number)
     timings = [Timing()] * len(mentions)
     for row in rows:
         lasting = [n for n in row.mentions if mentions[n].concept.category in _LASTING]
@@ -105,17 +128,18 @@ def time_mentions(
                 continue
             if not lasting and not _BEGAN.search(text, row.start, row.end) and "for " not in text[row.start : row.end]:
                 continue
-            number = _nearest(text, mentions, candidates, duration.start, duration.end, fallback=not lasting)
-            if number is not None and timings[number].value is None:
-                timings[number] = _with_length(timings[number], duration)
+            nearest = _nearest(text, mentions, candidates, duration.start, duration.end, fallback=not lasting)
+            if nearest is not None and timings[nearest].value is None:
+                timings[nearest] = _with_length(timings[nearest], duration)
         for period in _within(expressions.periods, row):
-            number = _nearest(text, mentions, candidates, period.start, period.end, fallback=not lasting)
-            if number is not None:
-                timings[number] = replace(
-                    timings[number],
-                    began=period.began,
-                    ended=period.ended,
-                    spans=(*timings[number].spans, (period.start, period.end)),
+            nearest = _nearest(text, mentions, candidates, period.start, period.end, fallback=not lasting)
+            if nearest is not None:
+                timings[nearest] = replace(
+                    timings[nearest],
+                    # Of "August to October" the shortest reading counts: a length must not come out too long.
+                    began=period.began_latest,
+                    ended=period.ended_earliest,
+                    spans=(*timings[nearest].spans, (period.start, period.end)),
                 )
         for mentioned in _within(expressions.dates, row):
             _place_date(text, mentions, row, candidates, mentioned, timings, fallback=not lasting)
@@ -124,15 +148,22 @@ def time_mentions(
     return [_completed(timing, reference) for timing in timings]
 
 
-def _within(items: Sequence[Duration] | Sequence[Period] | Sequence[DateMention], row: _Sentence) -> list:  # type: ignore[type-arg]  # one of three kinds, told apart by the caller
-    return [item for item in items if row.start <= item.start < row.end]
+def _within(items: Sequence[Expression], row: _Sentence) -> Sequence[Expression]:
+    first = bisect_left(items, row.start, key=_start)
+    return items[first : bisect_left(items, row.end, lo=first, key=_start)]
+
+
+def _start(item: Duration | Period | DateMention | Mention) -> int:
+    return item.start
 
 
 def _last_problem(mentions: Sequence[Mention], position: int) -> list[int]:
     """The problem spoken of last before ``position``: "Symptoms began in July" says when it began."""
-    for number in range(len(mentions) - 1, -1, -1):
+    for number in range(bisect_left(mentions, position, key=_start) - 1, -1, -1):
         mention = mentions[number]
-        if mention.concept.category == "problem" and position - _LOOK_BACK <= mention.start < position:
+        if mention.start < position - _LOOK_BACK:
+            break
+        if mention.concept.category == "problem":
             return [number]
     return []
 
@@ -143,6 +174,9 @@ def _nearest(
     if fallback:
         return candidates[0] if candidates else None
     best: tuple[float, int] | None = None
+    first = bisect_left(candidates, start - _FARTHEST - _LOOK_BACK, key=lambda number: mentions[number].start)
+    last = bisect_left(candidates, end + _FARTHEST + 1, lo=first, key=lambda number: mentions[number].start)
+    candidates = candidates[first:last]
     for number in candidates:
         mention = mentions[number]
         if mention.end <= start:
@@ -153,7 +187,9 @@ def _nearest(
             others = sum(end <= mentions[n].start and mentions[n].end <= mention.start for n in candidates)
         else:
             between, others = "", 0
-        distance = len(between) + _COMMA * between.count(",") + 3 * _COMMA * between.count(";") + _OTHER_MENTION * others
+        distance = (
+            len(between) + _COMMA * between.count(",") + 3 * _COMMA * between.count(";") + _OTHER_MENTION * others
+        )
         if distance <= _FARTHEST and (best is None or distance < best[0]):
             best = (distance, number)
     return best[1] if best else None
@@ -177,6 +213,9 @@ def _place_date(
     fallback: bool,
 ) -> None:
     before = text[max(row.start, mentioned.start - 80) : mentioned.start]
+    # A verb beyond a colon, a bracket or a semicolon speaks of something else.
+    before = before.removesuffix("(")
+    before = before[_last_match(_CLAUSE_MARK, before) + 1 :]
     began = _last_match(_BEGAN, before)
     ended = _last_match(_ENDED, before)
     if began < 0 and ended < 0:
@@ -194,7 +233,7 @@ def _place_date(
     # Of "March 2026" the last day is taken as the beginning: a length must not come out longer than it was.
     if began > ended and timing.began is None:
         timings[number] = replace(timing, began=mentioned.last, spans=spans)
-    elif ended > began and timing.ended is None:
+    elif ended > began and timing.ended is None and not fallback:
         timings[number] = replace(timing, ended=mentioned.first, spans=spans)
 
 
@@ -208,8 +247,10 @@ def _last_match(pattern: re.Pattern[str], text: str) -> int:
 def _share(text: str, mentions: Sequence[Mention], numbers: Sequence[int], timings: list[Timing]) -> None:
     """Treatments that are joined share a length: the later one's if it follows the pair, the earlier one's if it leads."""
     treatments = [n for n in numbers if mentions[n].concept.category == "treatment"]
-    for first, second in [*zip(treatments, treatments[1:], strict=False), *reversed(list(zip(treatments, treatments[1:], strict=False)))]:
-        if not _JOINED.fullmatch(_without(text, mentions[first].end, mentions[second].start, timings)):
+    pairs = list(pairwise(treatments))
+    for first, second in (*pairs, *reversed(pairs)):
+        nearby = timings[max(first - _SIDE_BY_SIDE, 0) : second + _SIDE_BY_SIDE + 1]
+        if not _JOINED.fullmatch(_without(text, mentions[first].end, mentions[second].start, nearby)):
             continue
         for source, target in ((first, second), (second, first)):
             if timings[source].value is not None and timings[target] == Timing():
@@ -218,19 +259,26 @@ def _share(text: str, mentions: Sequence[Mention], numbers: Sequence[int], timin
 
 def _share_dates(mentions: Sequence[Mention], numbers: Sequence[int], timings: list[Timing]) -> None:
     """One test named twice in a sentence ("X-ray: knee film of 9/12/2025 ...") has one date."""
+    dated: dict[str, date] = {}
     for number in numbers:
-        dated = [timings[n].on for n in numbers if mentions[n].concept is mentions[number].concept and timings[n].on]
-        if timings[number].on is None and dated:
-            timings[number] = replace(timings[number], on=dated[0])
+        on = timings[number].on
+        if on is not None:
+            dated.setdefault(mentions[number].concept.concept_id, on)
+    for number in numbers:
+        on = dated.get(mentions[number].concept.concept_id)
+        if timings[number].on is None and on is not None:
+            timings[number] = replace(timings[number], on=on)
 
 
 def _without(text: str, start: int, end: int, timings: Sequence[Timing]) -> str:
+    if end - start > _LONGEST_JOINT:
+        return ";"
     between = text[start:end]
     for timing in timings:
         for left, right in timing.spans:
             if start <= left and right <= end:
                 return ";" + between
-    return between if len(between) <= 60 else ";"
+    return between
 
 
 def _completed(timing: Timing, reference: date | None) -> Timing:
@@ -241,6 +289,22 @@ def _completed(timing: Timing, reference: date | None) -> Timing:
     if until is None or until < timing.began:
         return timing
     return replace(timing, value=float((until - timing.began).days), unit="d")
+
+
+def labelled_dates(text: str, dates: Sequence[DateMention]) -> tuple[date | None, date | None]:
+    """Beginning and end of care where a note labels them ("SOC 08/31/2026", "D/C date 10/23/2026"), None where not."""
+    began = ended = None
+    for mentioned in dates:
+        if mentioned.precision != "day":
+            continue
+        line = max(text.rfind("\n", 0, mentioned.start) + 1, mentioned.start - 40)
+        label = text[line : mentioned.start]
+        first, last = _last_match(_CARE_BEGAN, label), _last_match(_CARE_ENDED, label)
+        if first > last and began is None:
+            began = mentioned.first
+        elif last > first:
+            ended = mentioned.first
+    return began, ended
 
 
 def study_date(text: str, expressions: TimeExpressions) -> date | None:

@@ -27,11 +27,12 @@ class Tokens:
 
 def tokenize(text: str) -> Tokens:
     """Split ``text`` into tokens. Linear in its length for any input."""
-    words: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    for match in _TOKEN.finditer(text):
-        words.append(match.group().lower())
-        starts.append(match.start())
-        ends.append(match.end())
-    return Tokens(text, tuple(words), tuple(starts), tuple(ends))
+    lower = text.lower()
+    if len(lower) != len(text):
+        # A few capitals ("İ") have lower-case forms of two characters, which would move every offset behind them.
+        lower = "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
+    spans = [match.span() for match in _TOKEN.finditer(lower)]
+    if not spans:
+        return Tokens(text, (), (), ())
+    starts, ends = zip(*spans, strict=True)
+    return Tokens(text, tuple(_TOKEN.findall(lower)), starts, ends)

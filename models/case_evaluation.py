@@ -64,8 +64,6 @@ class CaseReport:
         return self.count(Route.FAST_TRACK, Route.FAST_TRACK) / expected if expected else None
 
 
-def evaluate_cases(
-    cases: Iterable[ExpectedCase], triage: Callable[[AuthorizationRequest], TriageResult]
-) -> CaseReport:
+def evaluate_cases(cases: Iterable[ExpectedCase], triage: Callable[[AuthorizationRequest], TriageResult]) -> CaseReport:
     """Triage every case and compare."""
     return CaseReport(tuple(CaseOutcome(case, triage(case.request)) for case in cases))

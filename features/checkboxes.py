@@ -1,0 +1,125 @@
+"""Ticked and empty boxes of templates: "fever [ ]", "[x] low back", "Lachman: [x] neg [ ] pos", "MRI: [ ] yes [x] no".
+
+A box belongs to the words after it where the line (or what follows its colon) begins with a box, else to the words before
+it. What stands beside an empty box is not the case.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_BOX = re.compile(r"\[(?P<mark>[ xX\u2713\u2714]?)\]|(?P<empty>[\u2610])|(?P<ticked>[\u2611\u2612])")
+_NO = re.compile(r"\W*(?:no|n|none|neg|negative|never|absent|denies)\b", re.IGNORECASE)
+_YES = re.compile(r"\W*(?:yes|y|pos|positive|present)\b", re.IGNORECASE)
+_BREAK = re.compile(r"\s{2,}|;|\|")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkbox:
+    """A box at ``box_start`` to ``box_end`` and the words it belongs to, ``text[start:end]``."""
+
+    box_start: int
+    box_end: int
+    start: int
+    end: int
+    ticked: bool
+
+
+def find_checkboxes(text: str) -> list[Checkbox]:
+    """Every box of ``text`` with its words, in order. Linear in its length."""
+    if "[" not in text and not any(sign in text for sign in "\u2610\u2611\u2612"):
+        return []
+    boxes: list[Checkbox] = []
+    position = 0
+    for line in text.splitlines(keepends=True):
+        boxes += _line(text, position, position + len(line.rstrip("\r\n")))
+        position += len(line)
+    return boxes
+
+
+def _line(text: str, start: int, end: int) -> list[Checkbox]:
+    marks = list(_BOX.finditer(text, start, end))
+    found: list[Checkbox] = []
+    box_first = False
+    for number, mark in enumerate(marks):
+        previous = marks[number - 1].end() if number else start
+        lead = text[previous : mark.start()]
+        colon = lead.rfind(":")
+        if number == 0 or colon >= 0:
+            # Every colon opens a new group of boxes.
+            group = previous + colon + 1 if colon >= 0 else previous
+            box_first = not text[group : mark.start()].strip()
+        if box_first:
+            after = marks[number + 1].start() if number + 1 < len(marks) else end
+            words = (mark.end(), _until_colon(text, mark.end(), after))
+        else:
+            words = (_last_gap(text, previous, mark.start()), mark.start())
+        ticked = bool(mark["ticked"]) or bool((mark["mark"] or "").strip())
+        found.append(Checkbox(mark.start(), mark.end(), *words, ticked))
+    return found
+
+
+def _until_colon(text: str, start: int, end: int) -> int:
+    """Words after a box end where the label of the next group ("[x] pos   McMurray:") begins."""
+    colon = text.find(":", start, end)
+    if colon < 0:
+        return end
+    gap = None
+    for match in _BREAK.finditer(text, start, colon):
+        gap = match.start()
+    return gap if gap is not None else end
+
+
+def _last_gap(text: str, start: int, end: int) -> int:
+    """Words before a box begin after the last wide gap; what a ticked box before it says more about stays outside."""
+    first = start
+    for match in _BREAK.finditer(text, start, end):
+        if text[match.end() : end].strip():
+            first = match.end()
+    return max(first, text.rfind(":", start, end) + 1)
+
+
+def unticked(boxes: list[Checkbox]) -> list[Checkbox]:
+    """The boxes that say that something is not the case."""
+    return [box for box in boxes if not box.ticked]
+
+
+def answered_no(text: str, boxes: list[Checkbox]) -> list[tuple[int, int, Checkbox]]:
+    """(start, end, box) of labels whose yes/no boxes say no: "Prior MRI this knee: [ ] yes [x] no"."""
+    found: list[tuple[int, int, Checkbox]] = []
+    for box in boxes:
+        says_no = (box.ticked and _NO.match(text, box.start, box.end)) or (
+            not box.ticked and _YES.match(text, box.start, box.end) and not _other_ticked_yes(text, boxes, box)
+        )
+        if says_no:
+            line = text.rfind("\n", 0, box.box_start) + 1
+            earlier = [
+                other.end for other in boxes if line <= other.box_start < box.box_start and not _answer(text, other)
+            ]
+            label = max([line, *earlier])
+            colon = text.rfind(":", label, box.box_start)
+            if colon > 0:
+                found.append((_last_gap(text, label, colon), colon, box))
+    return found
+
+
+def _answer(text: str, box: Checkbox) -> bool:
+    return bool(_NO.match(text, box.start, box.end) or _YES.match(text, box.start, box.end))
+
+
+def _other_ticked_yes(text: str, boxes: list[Checkbox], box: Checkbox) -> bool:
+    return any(
+        other.ticked
+        and _YES.match(text, other.start, other.end)
+        and "\n" not in text[min(other.end, box.end) : max(other.start, box.start)]
+        for other in boxes
+        if abs(other.box_start - box.box_start) < 40
+    )
+
+
+def blank_unticked(text: str, boxes: list[Checkbox]) -> str:
+    """``text`` of the same length with the words of empty boxes blanked out, so that only what was ticked is read."""
+    for box in unticked(boxes):
+        text = text[: box.start] + " " * (box.end - box.start) + text[box.end :]
+    return text
