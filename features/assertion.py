@@ -1,210 +1,87 @@
 """How a note states a finding: the ConText algorithm over tokens, with its cues as data (``lexicon/cues.yaml``).
 
-ConText (Harkema, Dowling, Thornblade, Chapman 2009; NegEx: Chapman et al. 2001): a cue sets a flag on the findings in its
-scope, which runs from the cue to the end of the sentence, forward or backward, unless a termination cue ends it earlier
-or the cue has a shorter reach of its own. A pseudo cue sets nothing and takes the cues inside it out of play ("not
-only", "no relief from"), and so does every longer cue with the shorter ones inside it.
+ConText (Harkema, Dowling, Thornblade, Chapman 2009; NegEx: Chapman et al. 2001): a cue sets a flag on the findings in
+its scope, which runs from the cue to the end of the sentence, forward or backward, unless a termination cue ends it
+earlier or the cue has a shorter reach of its own. A pseudo cue sets nothing and takes the cues inside it out of play
+("not only", "no relief from"), and so does every longer cue with the shorter ones inside it.
 
-A :class:`CueRule` maps one to one to medspaCy's ``ConTextRule``:
-
-=============  ===========================================================================================
-ours           medspaCy
-=============  ===========================================================================================
-``literal``    ``literal`` (``a|b`` and ``word?`` written out, one rule each; ``<number>`` is ``LIKE_NUM``)
-``flag``       ``category``: NEGATED_EXISTENCE, POSSIBLE_EXISTENCE, HISTORICAL, HYPOTHETICAL, FAMILY
-``direction``  ``direction``: FORWARD, BACKWARD, BIDIRECTIONAL, PSEUDO, TERMINATE
-``scope``      ``max_scope``, in tokens
-``targets``    ``allowed_types``
-``ends``       the ``terminated_by`` of the rules of those flags
-=============  ===========================================================================================
+The cues and how they map to medspaCy's rules: :mod:`features.cues`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import yaml
 
 from features.concepts import ConceptMatcher, Mention
-from features.errors import LexiconError, OffsetError
+from features.cue_matcher import CueHit, CueMatcher
+from features.cues import FLAGS, CueRule, Flag, load_cues
+from features.errors import OffsetError
 from features.lexicon import load_lexicon
 from features.sections import Section, SectionLexicon, find_sections, heading_cue, load_sections
-from features.sentences import split_sentences
+from features.sentences import split_sentences, starts_item
 from features.tokens import Tokens, tokenize
 from features.types import Assertion, Cue
 
-Flag = Literal["negated", "uncertain", "historical", "hypothetical", "family"]
-Direction = Literal["forward", "backward", "bidirectional", "pseudo", "terminate"]
+__all__ = ["AssertionEngine", "CueRule", "Target", "assess", "packaged_engine"]
 
-FLAGS: tuple[Flag, ...] = get_args(Flag)
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+_LONGEST_ANSWER = 10
+"""Characters of an answer to a question of a form: "Pacemaker? no"."""
 
-_NUMBER_WORDS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve several few couple many multiple some".split()
-)
-_NUMBER = "<number>"
-_YEAR = "<year>"
-_SENTENCE_END = "<end>"
+_WINDOW = 150
+"""Tokens: in a longer sentence a cue is looked for at most twice as far from a finding. Keeps the cost linear."""
+
+_LONGEST_LIST = 40
+"""Items after which a list is no longer followed back to the words that open it."""
+
+_NARROW = 3
+"""Cues that reach at most this many tokens do not reach over a comma."""
+
 _CLAUSE_MARKS = frozenset({",", ";", ".", "but", "however", "and", "or"})
-_MOST_VARIANTS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class CueRule:
-    """One cue of the lexicon. ``words`` are its tokens, hyphens between words left out.
+class _Reading:
+    """The cues of a sentence: tokens ``low`` to ``high``, those that set a flag, and by flag those that end it."""
 
-    ``flag`` is None for pseudo and terminate cues; ``ends`` are the flags a terminate cue ends; ``scope`` is how many
-    tokens it reaches (None: to the end of the sentence; for a terminate cue: how many tokens before it it also protects
-    a finding from a forward cue); ``targets`` are the concept categories it applies to (empty: all).
-    """
-
-    literal: str
-    words: tuple[str, ...]
-    direction: Direction
-    flag: Flag | None = None
-    ends: frozenset[str] = frozenset()
-    scope: int | None = None
-    targets: frozenset[str] = frozenset()
+    low: int
+    high: int
+    setting: tuple[CueHit, ...]
+    ending: dict[str, tuple[CueHit, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A finding to assess: ``text[start:end]``, its concept's category ("" where unknown), and flags never set on it."""
+    """A finding to assess: ``text[start:end]``, its concept's category ("" where unknown), and flags never set on it.
+
+    ``reads_itself``: cues inside the finding count too ("no fever" as a finding is negated). A concept of the lexicon
+    means its own words ("absent ankle jerk"), so there they do not.
+    """
 
     start: int
     end: int
     category: str = ""
     ignore: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    """A cue at tokens ``first`` to ``last``; ``low`` and ``high`` are the tokens its scope may not leave."""
-
-    first: int
-    last: int
-    rule: CueRule
-    low: int
-    high: int
-
-
-class _Node:
-    """A word of the cue trie: the words that may follow and the rules that end here."""
-
-    __slots__ = ("next", "rules")
-
-    def __init__(self) -> None:
-        self.next: dict[str, _Node] = {}
-        self.rules: list[CueRule] = []
-
-
-def load_cues(path: Path | None = None) -> tuple[CueRule, ...]:
-    """Read a cue lexicon, the packaged one by default. Raises LexiconError naming the group and the cue."""
-    if path is None:
-        return _packaged_cues()
-    return _parse_cues(path.read_text("utf-8"), path.name)
-
-
-@lru_cache(maxsize=1)
-def _packaged_cues() -> tuple[CueRule, ...]:
-    return _parse_cues(files("features").joinpath("lexicon/cues.yaml").read_text("utf-8"), "cues.yaml")
-
-
-def _parse_cues(content: str, source: str) -> tuple[CueRule, ...]:
-    try:
-        data = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # a safe loader
-    except yaml.YAMLError as error:
-        raise LexiconError(f"{source}: not readable as YAML") from error
-    groups = data.get("cues") if isinstance(data, dict) else None
-    if not isinstance(groups, list):
-        raise LexiconError(f"{source}: cues must be a list of groups")
-    classes = data.get("words", {})
-    if not isinstance(classes, dict) or not all(isinstance(words, list) for words in classes.values()):
-        raise LexiconError(f"{source}: words must map names to lists")
-    rules: dict[tuple[object, ...], CueRule] = {}
-    for number, group in enumerate(groups, 1):
-        for rule in _group_rules(group, classes, f"{source}: group {number}"):
-            key = (rule.words, rule.direction, rule.flag)
-            known = rules.get(key)
-            # One word may end the reach of several flags, each in its own group.
-            rules[key] = rule if known is None else replace(rule, ends=rule.ends | known.ends)
-    return tuple(rules.values())
-
-
-def _group_rules(group: Any, classes: Mapping[str, list[str]], where: str) -> Iterable[CueRule]:
-    if not isinstance(group, dict) or not isinstance(group.get("literals"), list):
-        raise LexiconError(f"{where} must hold literals")
-    unknown = set(group) - {"about", "flag", "direction", "scope", "targets", "ends", "literals"}
-    if unknown:
-        raise LexiconError(f"{where}: unknown field {sorted(unknown)[0]}")
-    direction, flag, scope = group.get("direction"), group.get("flag"), group.get("scope")
-    if direction not in DIRECTIONS:
-        raise LexiconError(f"{where}: direction must be one of {', '.join(DIRECTIONS)}")
-    if (flag is None) != (direction in ("pseudo", "terminate")) or (flag is not None and flag not in FLAGS):
-        raise LexiconError(f"{where}: flag must be one of {', '.join(FLAGS)}, and absent for pseudo and terminate")
-    if scope is not None and (not isinstance(scope, int) or scope < 1):
-        raise LexiconError(f"{where}: scope must be a number of tokens")
-    ends = frozenset(group.get("ends", ()))
-    if ends - set(FLAGS) or bool(ends) != (direction == "terminate"):
-        raise LexiconError(f"{where}: ends must list flags, for terminate only")
-    targets = frozenset(group.get("targets", ()))
-    for literal in group["literals"]:
-        if not isinstance(literal, str):
-            raise LexiconError(f"{where}: {literal!r} must be text (quote it)")
-        for words in _variants(literal, classes, where):
-            yield CueRule(" ".join(words), words, direction, flag, ends, scope, targets)
-
-
-def _variants(literal: str, classes: Mapping[str, list[str]], where: str) -> list[tuple[str, ...]]:
-    """``literal`` written out: ``a|b`` are alternatives, ``word?`` may be missing, ``<name>`` is any word of a class."""
-    found: list[tuple[str, ...]] = [()]
-    for part in literal.split():
-        optional = len(part) > 1 and part.endswith("?")
-        written = [
-            word
-            for choice in (part[:-1] if optional else part).split("|")
-            for word in (classes.get(choice[1:-1], [choice]) if choice.startswith("<") else [choice])
-        ]
-        choices = [_literal_words(choice) for choice in written]
-        found = [words + choice for words in found for choice in ([*choices, ()] if optional else choices)]
-        if len(found) > _MOST_VARIANTS:
-            raise LexiconError(f"{where}: {literal!r} has too many variants")
-    if not all(found):
-        raise LexiconError(f"{where}: {literal!r} needs at least one word that must be there")
-    return found
-
-
-def _literal_words(part: str) -> tuple[str, ...]:
-    if part in (_NUMBER, _YEAR, _SENTENCE_END):
-        return (part,)
-    if part.startswith("<") and len(part) > 1:
-        raise LexiconError(f"{part} is no class of words")
-    words = tokenize(part).words
-    between = [word for index, word in enumerate(words) if word != "-" or index in (0, len(words) - 1)]
-    return tuple(between)
+    reads_itself: bool = False
 
 
 class AssertionEngine:
-    """ConText over tokens with a given set of cues. Stateless after construction; safe to share between threads."""
+    """ConText over tokens with the cues ``rules`` and the inferences of ``sections``, both readable.
+
+    Stateless after construction; safe to share between threads.
+    """
 
     def __init__(self, rules: Iterable[CueRule], sections: SectionLexicon) -> None:
-        self._root = _Node()
-        self._sections = sections
+        self.rules = tuple(rules)
+        self.sections = sections
+        self._matcher = CueMatcher(self.rules)
         self._unless = {
-            name: frozenset(tokenize(words).words for words in implication.unless)
+            name: tuple(f" {' '.join(tokenize(words).words)} " for words in implication.unless)
             for name, implication in sections.implications.items()
         }
-        for rule in rules:
-            node = self._root
-            for word in rule.words:
-                node = node.next.setdefault(word, _Node())
-            node.rules.append(rule)
 
     @classmethod
     def from_lexicon(cls, path: Path | None = None) -> AssertionEngine:
@@ -224,7 +101,7 @@ class AssertionEngine:
         """The assertion of each target, in the order of ``targets``. Sentences without a target are not looked at."""
         starts = [start for start, _ in sentences]
         section_ends = [section.end for section in sections]
-        cues: dict[tuple[int, int], tuple[int, int, list[_Hit]]] = {}
+        readings: dict[tuple[int, int, int], _Reading] = {}
         found: list[Assertion] = []
         for target in targets:
             number = bisect_right(starts, target.start) - 1
@@ -233,162 +110,161 @@ class AssertionEngine:
                 found.append(_PLAIN)  # a span of white space alone
                 continue
             section = sections[place]
-            if (number, place) not in cues:
-                cues[number, place] = self._sentence_cues(tokens, sentences, number, section)
-            low, high, hits = cues[number, place]
-            set_by = _apply(tokens, hits, target)
-            self._imply(tokens, section, low, high, target, set_by)
+            first = bisect_right(tokens.ends, target.start)
+            key = (number, place, first // _WINDOW)
+            if key not in readings:
+                readings[key] = self._read(tokens, sentences, number, section, first)
+            reading = readings[key]
+            set_by = _apply(tokens, reading, first, target)
+            self._imply(tokens, section, reading, target, set_by)
             found.append(_assertion(set_by))
         return found
 
-    def _sentence_cues(
-        self, tokens: Tokens, sentences: Sequence[tuple[int, int]], number: int, section: Section
-    ) -> tuple[int, int, list[_Hit]]:
-        """Token range and cues of sentence ``number``; a heading is read with the sentence it opens."""
+    def _read(
+        self, tokens: Tokens, sentences: Sequence[tuple[int, int]], number: int, section: Section, first: int
+    ) -> _Reading:
+        """The cues of sentence ``number`` around token ``first``; a heading is read with the sentence it opens."""
         start, end = sentences[number]
-        if number + 1 < len(sentences) and tokens.text[max(start, end - 4) : end].rstrip(" ,").endswith(":"):
-            end = sentences[number + 1][1]
-        low = bisect_left(tokens.starts, max(start, section.heading_start))
-        high = bisect_left(tokens.starts, min(end, max(section.end, section.heading_end)))
-        return low, high, self._hits(tokens, low, high)
-
-    def _hits(self, tokens: Tokens, low: int, high: int) -> list[_Hit]:
-        """The cues among tokens ``low`` to ``high``, those inside a longer one confined to it, in order."""
-        words = tokens.words
-        root = self._root.next
-        spans: list[tuple[int, int, list[CueRule]]] = []
-        for first in range(low, high):
-            node = root.get(words[first]) or _number_node(root, words[first])
-            if node is None:
-                continue
-            position = first + 1
-            while True:
-                if node.rules:
-                    spans.append((first, position, node.rules))
-                if not node.next:
-                    break
-                if position >= high:
-                    if _SENTENCE_END in node.next:
-                        spans.append((first, position, node.next[_SENTENCE_END].rules))
-                    break
-                word = words[position]
-                child = node.next.get(word)
-                if child is None:
-                    if word == "-" and position + 1 < high:
-                        position += 1
-                        word = words[position]
-                        child = node.next.get(word)
-                    if child is None:
-                        child = _number_node(node.next, word)
-                    if child is None:
-                        break
-                node = child
-                position += 1
-        hits = _resolve(spans, low, high)
-        return _confine(hits, words, low, high) if ")" in words[low:high] else hits
+        if number + 1 < len(sentences):
+            closing = tokens.text[max(start, end - 4) : end].rstrip(" ,")[-1:]
+            following, stop = sentences[number + 1]
+            if closing == ":" or (closing == "?" and stop - following <= _LONGEST_ANSWER):
+                end = stop
+        window = first // _WINDOW * _WINDOW
+        low = max(bisect_left(tokens.starts, max(start, section.heading_start)), window - _WINDOW)
+        high = min(bisect_left(tokens.starts, min(end, max(section.end, section.heading_end))), window + 2 * _WINDOW)
+        hits = self._matcher.hits(tokens.words, low, high)
+        lead = _lead_in(tokens.text, sentences, number)
+        if lead is not None and not section.heading_start <= sentences[lead][0] < section.heading_end:
+            lead_high = bisect_left(tokens.starts, sentences[lead][1])
+            lead_low = max(bisect_left(tokens.starts, sentences[lead][0]), lead_high - _WINDOW)
+            hits = _carried(self._matcher.hits(tokens.words, lead_low, lead_high), high) + hits
+        ending: dict[str, list[CueHit]] = {}
+        for hit in hits:
+            for flag in hit.rule.ends:
+                ending.setdefault(flag, []).append(hit)
+        return _Reading(
+            low,
+            high,
+            tuple(hit for hit in hits if hit.rule.flag is not None),
+            {flag: tuple(ends) for flag, ends in ending.items()},
+        )
 
     def _imply(
-        self, tokens: Tokens, section: Section, low: int, high: int, target: Target, set_by: dict[str, list[Cue]]
+        self, tokens: Tokens, section: Section, reading: _Reading, target: Target, set_by: dict[str, list[Cue]]
     ) -> None:
         """Add what the section of ``target`` implies, unless a word of its sentence takes it back."""
-        implication = self._sections.implications.get(section.name)
+        implication = self.sections.implications.get(section.name)
         if implication is None or implication.flag in target.ignore or section.heading_end == section.heading_start:
             return
+        if implication.flag == "hypothetical" and "negated" in set_by:
+            return  # "no pacemaker" in a plan plans nothing
         if "any" not in implication.categories and target.category not in implication.categories:
             return
-        words = tokens.words[low:high]
-        if any(len(unless) == 1 and unless[0] in words for unless in self._unless[section.name]):
-            return
+        unless = self._unless[section.name]
+        if unless:
+            words = f" {' '.join(tokens.words[reading.low : reading.high])} "
+            if any(phrase in words for phrase in unless):
+                return
         set_by.setdefault(implication.flag, []).append(heading_cue(section, implication))
 
 
-def _number_node(following: dict[str, _Node], word: str) -> _Node | None:
-    """Where ``word`` leads as a number: a year before any number."""
-    if word[0].isdigit():
-        if _YEAR in following and len(word) == 4 and word[:2] in ("19", "20"):
-            return following[_YEAR]
-        return following.get(_NUMBER)
-    return following.get(_NUMBER) if word in _NUMBER_WORDS else None
+def _lead_in(text: str, sentences: Sequence[tuple[int, int]], number: int) -> int | None:
+    """The unit ending in a colon that opens the list sentence ``number`` is an item of: "Denies:" before "- fever"."""
+    for lead in range(number - 1, max(-1, number - 1 - _LONGEST_LIST), -1):
+        start, end = sentences[lead]
+        if text[max(start, end - 4) : end].rstrip(" ,").endswith(":"):
+            return lead
+        if not starts_item(text, sentences[lead + 1][0]):
+            return None
+    return None
 
 
-def _resolve(spans: list[tuple[int, int, list[CueRule]]], low: int, high: int) -> list[_Hit]:
-    """Longest cue first: a cue inside a longer one sets nothing outside it. Where a reach ends takes nothing away."""
-    hits: list[_Hit] = []
-    outer_first, outer_last = -1, -1
-    for first, last, rules in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if last <= outer_last and (first, last) != (outer_first, outer_last):
-            hits.extend(_Hit(first, last, rule, outer_first, outer_last) for rule in rules if rule.flag)
-            continue
-        if last > outer_last and any(rule.direction != "terminate" for rule in rules):
-            outer_first, outer_last = first, last
-        hits.extend(_Hit(first, last, rule, low, high) for rule in rules)
-    pseudo = [(hit.first, hit.last) for hit in hits if hit.rule.direction == "pseudo"]
-    return [hit for hit in hits if not any(hit.first < first < hit.last < last for first, last in pseudo)]
-
-
-def _confine(hits: list[_Hit], words: Sequence[str], low: int, high: int) -> list[_Hit]:
-    """A cue in parentheses does not reach forward out of them."""
-    closing: dict[int, int] = {}
-    opened: list[int] = []
-    for position in range(low, high):
-        if words[position] == "(":
-            opened.append(position)
-        elif words[position] == ")" and opened:
-            closing[opened.pop()] = position
+def _carried(hits: list[CueHit], high: int) -> list[CueHit]:
+    """The cues of a lead-in that are still in force at its end, reaching to token ``high``."""
     return [
-        replace(hit, high=min([hit.high, *(last for first, last in closing.items() if first < hit.first < last)]))
-        if hit.rule.direction == "forward"
-        else hit
+        replace(hit, high=high)
         for hit in hits
+        if hit.rule.direction in ("forward", "bidirectional")
+        and hit.rule.scope is None
+        and not any(hit.rule.flag in other.rule.ends and other.first >= hit.last for other in hits)
     ]
 
 
-def _apply(tokens: Tokens, hits: list[_Hit], target: Target) -> dict[str, list[Cue]]:
-    """The cues whose scope holds ``target``, by flag."""
-    first = bisect_right(tokens.ends, target.start)
+def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dict[str, list[Cue]]:
+    """By flag, the nearest cues on either side whose scope holds ``target``, which begins at token ``first``."""
     last = bisect_left(tokens.starts, target.end)
-    set_by: dict[str, list[Cue]] = {}
-    for hit in hits:
+    nearest: dict[tuple[Flag, bool], CueHit] = {}
+    for hit in reading.setting:
         rule = hit.rule
         flag = rule.flag
         if flag is None or flag in target.ignore:
             continue
         if rule.targets and target.category and target.category not in rule.targets:
             continue
-        if _reaches(hit, hits, first, last, tokens.words):
-            cue = Cue(flag, tokens.starts[hit.first], tokens.ends[hit.last - 1], rule.literal)
-            set_by.setdefault(flag, []).append(cue)
+        if first <= hit.first and hit.last <= last:
+            reached = target.reads_itself and _reads(hit, first, last)
+        else:
+            reached = _reaches(hit, reading.ending.get(flag, ()), first, last, tokens.words)
+        if reached:
+            before = hit.first < last
+            other = nearest.get((flag, before))
+            if other is None or before:  # cues come in order: of those before, the last is the nearest
+                nearest[flag, before] = hit
+    set_by: dict[str, list[Cue]] = {}
+    for (flag, _), hit in nearest.items():
+        cue = Cue(flag, tokens.starts[hit.first], tokens.ends[hit.last - 1], hit.rule.literal)
+        set_by.setdefault(flag, []).append(cue)
     return set_by
 
 
-def _reaches(hit: _Hit, hits: list[_Hit], first: int, last: int, words: Sequence[str]) -> bool:
-    """Whether the scope of ``hit`` holds the target at tokens ``first`` to ``last``."""
+def _reaches(hit: CueHit, ends: Sequence[CueHit], first: int, last: int, words: Sequence[str]) -> bool:
+    """Whether the scope of ``hit``, which ``ends`` may end, holds the target at tokens ``first`` to ``last``."""
     rule = hit.rule
-    if rule.direction != "backward" and last > hit.last and first < hit.last and hit.first <= first:
-        return True  # the target begins with the cue or with its end: "no fever", "(no) history of cancer"
-    if rule.direction != "forward" and first < hit.first and last >= hit.last > first and last > hit.first:
-        return True
+    if hit.first < first < hit.last < last:
+        return rule.direction != "backward"  # the cue runs into the finding: "no (history of cancer)"
+    if first < hit.first < last < hit.last:
+        return rule.direction != "forward"
     if rule.direction != "backward" and first >= hit.last:
-        stop = hit.high if rule.scope is None else min(hit.high, hit.last + rule.scope)
-        return first < stop and not any(
-            _ends(other, hit) and (hit.last <= other.first < first or _affirms(other, last, words)) for other in hits
-        )
+        return _reaches_forward(hit, ends, first, last, words)
     if rule.direction != "forward" and last <= hit.first:
-        stop = hit.low if rule.scope is None else max(hit.low, hit.first - rule.scope)
-        # A word right before the cue belongs to it: "cough, but resolved".
-        return last > stop and not any(_ends(other, hit) and last <= other.first and other.last < hit.first for other in hits)
+        return _reaches_backward(hit, ends, last, words)
     return False
 
 
-def _affirms(other: _Hit, last: int, words: Sequence[str]) -> bool:
+def _reaches_forward(hit: CueHit, ends: Sequence[CueHit], first: int, last: int, words: Sequence[str]) -> bool:
+    scope = hit.rule.scope
+    if first >= (hit.high if scope is None else min(hit.high, hit.last + scope)):
+        return False
+    if scope is not None and scope <= _NARROW and "," in words[hit.last : first]:
+        return False
+    return not any(hit.last <= end.first < first or _affirms(end, last, words) for end in ends)
+
+
+def _reaches_backward(hit: CueHit, ends: Sequence[CueHit], last: int, words: Sequence[str]) -> bool:
+    scope = hit.rule.scope
+    if last <= (hit.low if scope is None else max(hit.low, hit.first - scope)):
+        return False
+    if scope is not None and scope <= _NARROW and "," in words[last : hit.first]:
+        return False
+    if words[hit.first] == ":" and ":" in words[last : hit.first]:
+        return False  # "Neck: supple. JVD: none" says nothing about the neck
+    # A word right before the cue belongs to it: "cough, but resolved".
+    return not any(last <= end.first and end.last < hit.first for end in ends)
+
+
+def _reads(hit: CueHit, first: int, last: int) -> bool:
+    """Whether a cue inside a finding speaks about the rest of it: "no fever" at its start, "fever: none" at its end."""
+    if hit.rule.direction == "backward":
+        return hit.last == last and hit.first > first
+    return hit.first == first and hit.last < last
+
+
+def _affirms(other: CueHit, last: int, words: Sequence[str]) -> bool:
     """Whether ``other`` says of the target that ends before token ``last`` that it is there: "McMurray is positive"."""
     if other.rule.scope is None or not last <= other.first < last + other.rule.scope:
         return False
     return _CLAUSE_MARKS.isdisjoint(words[last : other.first])
-
-
-def _ends(other: _Hit, hit: _Hit) -> bool:
-    return hit.rule.flag in other.rule.ends
 
 
 def _assertion(set_by: dict[str, list[Cue]]) -> Assertion:
@@ -418,7 +294,10 @@ def assess(text: str, spans: Sequence[tuple[int, int]]) -> list[Assertion]:
     tokens = tokenize(text)
     sentences = split_sentences(text)
     mentions = _packaged_matcher().mentions(tokens, sentences)
-    targets = [Target(start, end, _category(mentions, start, end)) for start, end in spans]
+    starts = [mention.start for mention in mentions]
+    targets = [
+        _target(mentions[bisect_left(starts, start) : bisect_left(starts, end)], start, end) for start, end in spans
+    ]
     return packaged_engine().assess_targets(tokens, sentences, find_sections(tokens), targets)
 
 
@@ -427,7 +306,13 @@ def _packaged_matcher() -> ConceptMatcher:
     return ConceptMatcher(load_lexicon())
 
 
-def _category(mentions: Sequence[Mention], start: int, end: int) -> str:
-    """The category of the longest concept within a span, "" where the lexicon knows none."""
-    within = [mention for mention in mentions if start <= mention.start and mention.end <= end]
-    return max(within, key=lambda mention: mention.end - mention.start).concept.category if within else ""
+def _target(mentions: Sequence[Mention], start: int, end: int) -> Target:
+    """A span as a target: with the category of the longest concept of the lexicon within it, where there is one.
+
+    Its own words are read too, unless the span is that concept and nothing else.
+    """
+    within = [mention for mention in mentions if mention.end <= end]
+    if not within:
+        return Target(start, end, reads_itself=True)
+    longest = max(within, key=lambda mention: mention.end - mention.start)
+    return Target(start, end, longest.concept.category, reads_itself=(longest.start, longest.end) != (start, end))

@@ -25,11 +25,14 @@ UNLABELLED = "unlabelled"
 """The section before the first heading of a note."""
 
 _LONGEST_HEADING = 60
-_END = re.compile(r":|\n|\s[-\u2013\u2014]+(?=\s)")
-_BEFORE = re.compile(r"[.,;:!?\n\]]|\s{2}")
+_ORNAMENT = " \t*#=_-\u2022"
+_END = re.compile(r":++|\n\s*+|\s[-\u2013\u2014]+(?=\s)")
+_BEFORE = re.compile(r"[.,;:!?\n\]]")
 _MARKER = re.compile(r"\s*(?:[-*#\u2022>+_=\"'({\[]+|\(?(?:\d{1,2}|[ivx]{1,4})[.)])*\s*", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _JOIN = re.compile(r"\s*/\s*|\s+and\s+|\s*&\s*|\s*,\s*|\s*\+\s*")
+# A line that belongs to the one before: a list item, an indented line, or one that begins with a small letter.
+_CONTINUES = re.compile(r"\n(?:[ \t]+\S|[-*\u2022]|\(?\d{1,2}[.)]|[a-z])")
 _FLAGS = frozenset({"negated", "uncertain", "historical", "hypothetical", "family"})
 
 
@@ -60,7 +63,10 @@ class Implication:
 
 @dataclass(frozen=True, slots=True)
 class SectionLexicon:
-    """Headings by their lower-case words, short ones apart, and what sections imply."""
+    """Headings by their lower-case words, short ones apart, and what sections imply.
+
+    Sections in ``one_line`` end with their line where their heading has text beside it ("FH: mother DM").
+    """
 
     names: tuple[str, ...]
     headings: Mapping[str, str]
@@ -68,6 +74,7 @@ class SectionLexicon:
     inner: frozenset[str]
     openers: tuple[str, ...]
     implications: Mapping[str, Implication]
+    one_line: frozenset[str] = frozenset()
 
 
 def load_sections(path: Path | None = None) -> SectionLexicon:
@@ -93,6 +100,7 @@ def _parse(content: str, source: str) -> SectionLexicon:
     headings: dict[str, str] = {}
     short: dict[str, str] = {}
     implications: dict[str, Implication] = {}
+    one_line: set[str] = set()
     for name, entry in data["sections"].items():
         if not isinstance(entry, dict):
             raise LexiconError(f"{source}: {name} must hold headings")
@@ -100,6 +108,8 @@ def _parse(content: str, source: str) -> SectionLexicon:
             for heading in _words(entry.get(kind, []), f"{source}: {name}.{kind}"):
                 if known.setdefault(heading, name) != name:
                     raise LexiconError(f"{source}: heading {heading!r} stands in {known[heading]} and in {name}")
+        if entry.get("one_line") is True:
+            one_line.add(name)
         if "implies" in entry:
             implications[name] = _implication(entry["implies"], f"{source}: {name}.implies")
     return SectionLexicon(
@@ -109,6 +119,7 @@ def _parse(content: str, source: str) -> SectionLexicon:
         inner=frozenset(_words(data.get("inner", []), f"{source}: inner")),
         openers=tuple(f"{word} " for word in _words(data.get("openers", []), f"{source}: openers")),
         implications=implications,
+        one_line=frozenset(one_line),
     )
 
 
@@ -137,7 +148,26 @@ def find_sections(text: str | Tokens, lexicon: SectionLexicon | None = None) -> 
             found.append(Section(name, heading_start, heading_end, heading_end, first))
         name, heading_start, heading_end = next_name, first, last
     found.append(Section(name, heading_start, heading_end, heading_end, len(text)))
+    if "\n" in text:
+        found = [part for section in found for part in _by_line(text, section, known)]
     return [section for section in found if section.end > section.start or section.heading_end > section.heading_start]
+
+
+def _by_line(text: str, section: Section, lexicon: SectionLexicon) -> list[Section]:
+    """A section that ends with its line, and what follows it without a heading."""
+    if section.name not in lexicon.one_line:
+        return [section]
+    end = text.find("\n", section.start, section.end)
+    if end < 0 or not text[section.start : end].strip(" \t,"):
+        return [section]
+    while _CONTINUES.match(text, end, section.end):
+        end = text.find("\n", end + 1, section.end)
+        if end < 0:
+            return [section]
+    return [
+        Section(section.name, section.heading_start, section.heading_end, section.start, end),
+        Section(UNLABELLED, end, end, end, section.end),
+    ]
 
 
 def _headings(text: str, lexicon: SectionLexicon) -> Iterator[tuple[str, int, int]]:
@@ -145,42 +175,61 @@ def _headings(text: str, lexicon: SectionLexicon) -> Iterator[tuple[str, int, in
     previous = 0
     for match in _END.finditer(text):
         mark = match.start()
-        lowest = max(previous, mark - _LONGEST_HEADING)
-        first = lowest
-        at_start = lowest == previous
-        for before in _BEFORE.finditer(text, lowest, mark):
-            first = before.end()
-            at_start = True
-        if not at_start or mark - first < 1:
-            if text[mark] == "\n" or text[mark] == ":":
-                previous = match.end()
-            continue
-        closed = text[mark] != "\n"
-        first = _MARKER.match(text, first, mark).end()  # type: ignore[union-attr]  # every part of it is optional
-        name = _name(text, first, mark, closed=text[mark] == ":", lexicon=lexicon)
-        if name is not None and _opens(text, first, mark, closed):
-            yield name, first, match.end() if closed else mark
-        if text[mark] != " ":
+        kind = text[mark]
+        if kind == "\n":
+            found = _line_heading(text, previous, mark, lexicon)
+        else:
+            found = _closed_heading(text, previous, mark, lexicon)
+        if found is not None:
+            yield found[0], found[1], mark if kind == "\n" else match.end()
+        if kind in "\n:":
             previous = match.end()
 
 
-def _opens(text: str, first: int, mark: int, closed: bool) -> bool:
+def _line_heading(text: str, previous: int, mark: int, lexicon: SectionLexicon) -> tuple[str, int] | None:
+    """The heading that fills the line ending at ``mark``, by name, and where it begins."""
+    if mark - previous > _LONGEST_HEADING or (previous and text[previous - 1].strip()):
+        return None
+    line = text[previous:mark].lower().strip(_ORNAMENT)
+    joined = any(join in line for join in (" and ", "&", "/"))
+    if line not in lexicon.headings and not joined and not line.startswith(lexicon.openers):
+        return None
+    first = _MARKER.match(text, previous, mark).end()  # type: ignore[union-attr]  # it may match nothing
+    name = _name(text, first, mark, closed=False, lexicon=lexicon) if first < mark else None
+    return None if name is None else (name, first)
+
+
+def _closed_heading(text: str, previous: int, mark: int, lexicon: SectionLexicon) -> tuple[str, int] | None:
+    """The heading closed by the colon or dash at ``mark``, by name, and where it begins."""
+    lowest = max(previous, mark - _LONGEST_HEADING)
+    first = lowest
+    at_start = lowest == previous
+    for before in _BEFORE.finditer(text, lowest, mark):
+        first = before.end()
+        at_start = True
+    if not at_start or first >= mark:
+        return None
+    # A wide gap may stand for a lost line break: "... 1440 HOURS    CLINICAL HISTORY: pain".
+    for begin in (first, text.rfind("  ", first, mark) + 2):
+        start = _MARKER.match(text, max(begin, first), mark).end()  # type: ignore[union-attr]  # it may match nothing
+        if start < mark and _opens(text, start, mark):
+            name = _name(text, start, mark, closed=text[mark] == ":", lexicon=lexicon)
+            if name is not None:
+                return name, start
+    return None
+
+
+def _opens(text: str, first: int, mark: int) -> bool:
     """Whether a heading may stand at ``first``: at the start of a line or sentence, or in capitals after a comma."""
     index = first - 1
-    while index >= 0 and text[index] in " \t":
+    while index >= 0 and text[index] in _ORNAMENT and first - index < _LONGEST_HEADING:
         index -= 1
-    written = text[first:mark]
     if index < 0 or text[index] == "\n":
         return True
-    if not closed:
-        return _line_begins(text, first)
     if text[index] in ".!?":
-        return written[:1].isupper()
-    return written.isupper() or (text[index] == "," and index == first - 1 and written[:1].isupper())
-
-
-def _line_begins(text: str, first: int) -> bool:
-    return not text[max(text.rfind("\n", max(0, first - 12), first) + 1, first - 12) : first].strip(" \t-*#>1234567890.)")
+        return text[first].isupper()
+    written = text[first:mark]
+    return written.isupper() or (text[index] == "," and index == first - 1 and written[0].isupper())
 
 
 def _name(text: str, first: int, mark: int, *, closed: bool, lexicon: SectionLexicon) -> str | None:

@@ -13,7 +13,7 @@ Conventions, the ones the labelled passages of the tests follow too:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.resources import files
 
@@ -26,7 +26,9 @@ from features.errors import LexiconError
 _CANDIDATE = re.compile(r"""[.!?\n:,)](?:(?<=[.!?])[.!?]*+["')\]\u2019\u201d]*+|(?<=\n)\s*+|(?<=\))\)*+)?+""")
 _NUMBERED = re.compile(r"\(?(\d{1,2})[.)](?=[ A-Z])")
 _GLUED_HEADING = re.compile(r"[A-Z][A-Za-z]{1,30}[A-Za-z /&\-]{0,40}+:")
-_MARKER = re.compile(r"(?:[-*\u2022\u25cf\u00b7>+\u2013]|\(?(?:\d{1,2}|[A-Za-z])[.)])(?=[ \t])|[-*\u2022\u25cf\u00b7](?=\w)")
+_MARKER = re.compile(
+    r"(?:[-*\u2022\u25cf\u00b7>+\u2013]|\(?(?:\d{1,2}|[A-Za-z])[.)])(?=[ \t])|[-*\u2022\u25cf\u00b7](?=\w)"
+)
 _BARE_MARKER = re.compile(r"[\s,]*\(?(?:\d{1,2}|[A-Za-z])")
 _HEADING = re.compile(r"[A-Z][A-Za-z0-9/&,()'\- ]{0,50}:")
 _LAST_WORD = re.compile(r"[A-Za-z][A-Za-z.]*$")
@@ -34,38 +36,37 @@ _FIRST_LETTERS = re.compile(r"[A-Za-z]+(?![A-Za-z.])")
 _FIRST_WORD = re.compile(r"[^\s]{0,40}")
 _COMMA_RUN = re.compile(r"(?:[ ]{0,3},){1,4}")
 
-# A line that ends in one of these, or is followed by one of the second kind, is not finished.
-_OPEN_END = frozenset(
-    "of the a an and or with without in on to for from by at as no any denies but nor is was were are has had have her his".split()
-)
-_OPEN_START = frozenset("and or of with without but nor to in on for from by which who that as at is was were are".split())
-_STARTERS = frozenset(
-    "He She It They We I The This That These There No Not In On At A An His Her Patient Pt Will Has Had Was Is".split()
-)
+# "no    Pacemaker?": the answer to the question of the line above, then the next question of the form.
+_FORM_ANSWER = re.compile(r"[ \t]*(?:yes|no|none|never|n/a|[yn])(?=[ \t]{2,4}[A-Z])", re.IGNORECASE)
 _WRAPPED_WIDTH = 50
 """Lines shorter than this are not hard-wrapped prose."""
 
 
 @dataclass(frozen=True, slots=True)
-class Abbreviations:
-    """Abbreviations by what their full stop may mean; see ``lexicon/abbreviations.yaml``."""
+class SentenceWords:
+    """What tells where a sentence ends: the lists of ``lexicon/sentences.yaml``, explained there."""
 
     open: frozenset[str]
     closed: frozenset[str]
     numbered: frozenset[str]
+    starters: frozenset[str]
+    before_names: frozenset[str]
+    unfinished_ends: frozenset[str]
+    unfinished_starts: frozenset[str]
+    answers: frozenset[str]
 
 
 @lru_cache(maxsize=1)
-def load_abbreviations() -> Abbreviations:
-    """The packaged abbreviations. Raises LexiconError where the file is broken."""
-    content = yaml.safe_load(files("features").joinpath("lexicon/abbreviations.yaml").read_text("utf-8"))
-    kinds = {}
-    for kind in ("open", "closed", "numbered"):
-        words = content.get(kind) if isinstance(content, dict) else None
+def load_sentence_words() -> SentenceWords:
+    """The packaged word lists. Raises LexiconError naming the list that is missing or is none."""
+    content = yaml.safe_load(files("features").joinpath("lexicon/sentences.yaml").read_text("utf-8"))
+    lists: dict[str, frozenset[str]] = {}
+    for field in fields(SentenceWords):
+        words = content.get(field.name) if isinstance(content, dict) else None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise LexiconError(f"abbreviations.yaml: {kind} must be a list of words")
-        kinds[kind] = frozenset(word.lower() for word in words)
-    return Abbreviations(**kinds)
+            raise LexiconError(f"sentences.yaml: {field.name} must be a list of words")
+        lists[field.name] = frozenset(words)
+    return SentenceWords(**lists)
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
@@ -85,51 +86,54 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     return spans
 
 
+def starts_item(text: str, position: int) -> bool:
+    """Whether a list marker ("-", "1.", "b)") stands at ``position``."""
+    return _MARKER.match(text, position) is not None
+
+
 def _breaks(text: str) -> list[int]:
     """Positions at which a new sentence may begin, in order."""
-    abbreviations = load_abbreviations()
+    words = load_sentence_words()
+    width = max(map(len, text.split("\n"))) if "\n" in text else 0
     breaks: list[int] = []
-    begin = 0
-    last_item = 0
-    width = 0
+    begin = last_item = 0
     for match in _CANDIDATE.finditer(text):
         first, last = match.span()
         kind = text[first]
-        position = -1
         if kind in ".)" and last - first == 1 and text[first - 1 : first].isdigit():
             item = _item(text, begin, first, last_item)
-            if item:
-                position, last_item = item
-                breaks.append(position)
-                begin = position
+            if item is not None:
+                begin, last_item = item
+                breaks.append(begin)
                 continue
-        if kind in ".!?":
-            following = text[last : last + 1]
-            if (not following or following.isspace() or following in ",*(" or following.isupper()) and _ends_sentence(
-                text, begin, first, last, abbreviations
-            ):
-                position = _after_comma(text, last)
-        elif kind == "\n":
-            if not width:
-                width = max(map(len, text.split("\n")))
-            if _line_is_finished(text, begin, first, last, width, abbreviations):
-                position = last
+        if kind == "\n":
+            position = last if _line_is_finished(text, begin, first, last, width, words) else None
         elif kind == ":":
             position = _after_comma(text, last)
-            position = position if position > last else -1
+            position = position if position > last else None
         elif kind == ",":
-            following = text[last : last + 1]
-            if (following.isdigit() and _NUMBERED.match(text, last)) or (
-                following.isupper() and _GLUED_HEADING.match(text, last)
-            ):
-                position = last
-        if position >= 0:
+            position = last if _comma_was_line_break(text, last) else None
+        else:
+            position = _after_comma(text, last) if _ends_sentence(text, begin, first, last, words) else None
+        if position is None:
+            continue
+        breaks.append(position)
+        answer = _FORM_ANSWER.match(text, position) if kind in "?\n" else None
+        if answer is not None:
+            position = answer.end()
             breaks.append(position)
-            begin = position
-            numbered = _NUMBERED.match(text, position + (text[position : position + 1] == " "))
-            if numbered:
-                last_item = int(numbered[1])
+        begin = position
+        numbered = _NUMBERED.match(text, position + (text[position : position + 1] == " "))
+        last_item = int(numbered[1]) if numbered is not None else last_item
     return breaks
+
+
+def _comma_was_line_break(text: str, last: int) -> bool:
+    """Whether a list item or a heading stands glued to the comma that ends at ``last``."""
+    following = text[last : last + 1]
+    if following.isdigit():
+        return _NUMBERED.match(text, last) is not None
+    return following.isupper() and _GLUED_HEADING.match(text, last) is not None
 
 
 def _item(text: str, begin: int, stop: int, last_item: int) -> tuple[int, int] | None:
@@ -157,8 +161,11 @@ def _after_comma(text: str, last: int) -> int:
     return comma.end()
 
 
-def _ends_sentence(text: str, begin: int, first: int, last: int, abbreviations: Abbreviations) -> bool:
+def _ends_sentence(text: str, begin: int, first: int, last: int, words: SentenceWords) -> bool:
     """Whether the punctuation at ``first`` to ``last`` ends the sentence that began at ``begin``."""
+    after = text[last : last + 1]
+    if text[first] == ")" or not (not after or after.isspace() or after in ",*(" or after.isupper()):
+        return False
     following = text[last : last + 12].lstrip(" \t")
     if following[:1] == "," and _after_comma(text, last) == last:
         return False
@@ -175,31 +182,29 @@ def _ends_sentence(text: str, begin: int, first: int, last: int, abbreviations: 
     if found is None:
         return True
     word = found.group().lower()
-    if word in abbreviations.open:
+    if word in words.open:
         return False
-    if following[:1].isdigit() and word in abbreviations.numbered:
+    if following[:1].isdigit() and word in words.numbered:
         return False
-    if len(word) == 1 and found.group().isupper() and _is_initial(text, begin, found.start(), following):
+    if len(word) == 1 and found.group().isupper() and _is_initial(text, begin, found.start(), following, words):
         return False
-    if word in abbreviations.closed or "." in word:
+    if word in words.closed or "." in word:
         return not following or not (following[0].islower() or following[0] in "(")
     return True
 
 
-def _is_initial(text: str, begin: int, first: int, following: str) -> bool:
+def _is_initial(text: str, begin: int, first: int, following: str, words: SentenceWords) -> bool:
     """A single capital letter between a capitalised word or title and another capitalised word: "Ann B. Smith"."""
     if first > begin and not (text[first - 1].isspace() or text[first - 1] == "."):
         return False
     before = text[max(begin, first - 24) : first].split()
     next_word = _FIRST_LETTERS.match(following)
-    if not following[:1].isupper() or (next_word and next_word.group() in _STARTERS):
+    if not following[:1].isupper() or (next_word and next_word.group() in words.starters):
         return False
-    return not before or before[-1][:1].isupper()
+    return not before or before[-1][:1].isupper() or before[-1] in words.before_names
 
 
-def _line_is_finished(
-    text: str, begin: int, first: int, last: int, width: int, abbreviations: Abbreviations
-) -> bool:
+def _line_is_finished(text: str, begin: int, first: int, last: int, width: int, words: SentenceWords) -> bool:
     """Whether the line break at ``first`` to ``last`` ends what began at ``begin``."""
     if text.count("\n", first, last) > 1 or last >= len(text):
         return True
@@ -208,14 +213,20 @@ def _line_is_finished(
         return True
     following = _FIRST_WORD.match(text, last)
     word = following.group() if following else ""
+    if first - begin < 12 and text[begin:first].strip().lower() in words.answers:
+        return True
     if _MARKER.match(text, last) or _HEADING.match(text, last):
         return True
     closing = line[-1]
     if closing in ".!?:" and closing != ".":
         return True
     if closing == ".":
-        return _ends_sentence(text, begin, first - 1, first, abbreviations)
-    if closing in ",/&(" or line.rsplit(None, 1)[-1].lower() in _OPEN_END or word.lower().strip(",.") in _OPEN_START:
+        return _ends_sentence(text, begin, first - 1, first, words)
+    if (
+        closing in ",/&("
+        or line.rsplit(None, 1)[-1].lower() in words.unfinished_ends
+        or word.lower().strip(",.") in words.unfinished_starts
+    ):
         return False
     if width < _WRAPPED_WIDTH:
         return True
