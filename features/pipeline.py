@@ -15,11 +15,9 @@ medspaCy keys ``span._.is_negated`` and the like by a span's offsets: two concep
 assertion of every span, with its cues, stands in ``doc.user_data["greenlane.assertions"]`` in the order of the span group.
 """
 
-from __future__ import annotations
-
+# spaCy reads the annotations of component factories, so they must not be strings: no annotations from __future__ here.
 import warnings
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +29,9 @@ from loguru import logger as loguru_logger
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from features.assertion import AssertionEngine, CueRule, Target
+from features.assertion import AssertionEngine, Target
 from features.concepts import ConceptMatcher, Mention
-from features.facts import without_own_words
+from features.cues import cue_from_context_rule
 from features.lexicon import CATEGORIES, Concept, Term, load_lexicon, parse_term
 from features.sections import find_sections
 from features.sentences import split_sentences
@@ -56,13 +54,6 @@ _ATTRIBUTES = {
     "historical": "is_historical",
     "hypothetical": "is_hypothetical",
     "family": "is_family",
-}
-_MEDSPACY_CATEGORIES = {
-    "NEGATED_EXISTENCE": "negated",
-    "POSSIBLE_EXISTENCE": "uncertain",
-    "HISTORICAL": "historical",
-    "HYPOTHETICAL": "hypothetical",
-    "FAMILY": "family",
 }
 
 
@@ -128,7 +119,7 @@ class ConceptsComponent:
     def __init__(self, matcher: ConceptMatcher) -> None:
         self._matcher = matcher
 
-    def add(self, rules: Iterable[TargetRule]) -> None:
+    def add(self, rules: "Iterable[TargetRule]") -> None:
         """Also look for these rules' literals. A rule's category is a category of the lexicon (or else ``problem``)."""
         for rule in rules:
             category = rule.category.lower()
@@ -160,17 +151,16 @@ class ContextComponent:
     def __init__(self, engine: AssertionEngine) -> None:
         self._engine = engine
 
-    def add(self, rules: Iterable[ConTextRule]) -> None:
+    def add(self, rules: "Iterable[ConTextRule]") -> None:
         """Also use these cues. Raises ValueError for a category that is not one of the five flags."""
-        self._engine = AssertionEngine((*self._engine.rules, *map(_cue_rule, rules)), self._engine.sections)
+        self._engine = AssertionEngine((*self._engine.rules, *map(cue_from_context_rule, rules)), self._engine.sections)
 
     def process(self, doc: Doc) -> list[Assertion]:
         """The assertion of each mention, in order, nothing written."""
         mentions: list[Mention] = doc.user_data[_MENTIONS]
         tokens = _tokens(doc)
         targets = [Target(m.start, m.end, m.concept.category, m.concept.ignore) for m in mentions]
-        found = self._engine.assess_targets(tokens, split_sentences(doc.text), find_sections(tokens), targets)
-        return [without_own_words(assertion, mention) for assertion, mention in zip(found, mentions, strict=True)]
+        return self._engine.assess_targets(tokens, split_sentences(doc.text), find_sections(tokens), targets)
 
     def __call__(self, doc: Doc) -> Doc:
         assertions = self.process(doc)
@@ -185,36 +175,27 @@ class ContextComponent:
         return doc
 
 
-def _cue_rule(rule: ConTextRule) -> CueRule:
-    flag = _MEDSPACY_CATEGORIES.get(rule.category.upper())
-    if flag is None and rule.direction.upper() not in ("TERMINATE", "PSEUDO"):
-        raise ValueError(f"{rule.literal}: category must be one of {', '.join(_MEDSPACY_CATEGORIES)}")
-    words = tuple(word for word in tokenize(rule.literal).words if word != "-")
-    template = CueRule(rule.literal, words, rule.direction.lower(), flag, scope=rule.max_scope)
-    return replace(template, targets=frozenset(t.lower() for t in rule.allowed_types or ()))
-
-
 def _tokens(doc: Doc) -> Tokens:
     tokens = doc.user_data.get(_TOKENS)
     return tokens if tokens is not None else tokenize(doc.text)
 
 
-@Language.factory("greenlane_sentences.v1")
+@Language.factory("greenlane_sentences_v1")
 def _sentences(nlp: Language, name: str) -> SentencesComponent:
     return SentencesComponent()
 
 
-@Language.factory("greenlane_sections.v1")
+@Language.factory("greenlane_sections_v1")
 def _sections(nlp: Language, name: str) -> SectionsComponent:
     return SectionsComponent()
 
 
-@Language.factory("greenlane_concepts.v1", default_config={"lexicon": None})
+@Language.factory("greenlane_concepts_v1", default_config={"lexicon": None})
 def _concepts(nlp: Language, name: str, lexicon: str | None) -> ConceptsComponent:
     return ConceptsComponent(ConceptMatcher(load_lexicon(Path(lexicon) if lexicon else None)))
 
 
-@Language.factory("greenlane_context.v1", default_config={"cues": None})
+@Language.factory("greenlane_context_v1", default_config={"cues": None})
 def _context(nlp: Language, name: str, cues: str | None) -> ContextComponent:
     return ContextComponent(AssertionEngine.from_lexicon(Path(cues) if cues else None))
 
@@ -228,8 +209,10 @@ def build_pipeline(lexicon: Path | None = None, cues: Path | None = None) -> Lan
     loguru_logger.disable("PyRuSH")
     nlp = spacy.blank("en")
     nlp.tokenizer = GreenlaneTokenizer(nlp.vocab)
-    nlp.add_pipe("greenlane_sentences.v1", name="greenlane_sentences")
-    nlp.add_pipe("greenlane_sections.v1", name="greenlane_sections")
-    nlp.add_pipe("greenlane_concepts.v1", name="greenlane_concepts", config={"lexicon": str(lexicon) if lexicon else None})
-    nlp.add_pipe("greenlane_context.v1", name="greenlane_context", config={"cues": str(cues) if cues else None})
+    nlp.add_pipe("greenlane_sentences_v1", name="greenlane_sentences")
+    nlp.add_pipe("greenlane_sections_v1", name="greenlane_sections")
+    nlp.add_pipe(
+        "greenlane_concepts_v1", name="greenlane_concepts", config={"lexicon": str(lexicon) if lexicon else None}
+    )
+    nlp.add_pipe("greenlane_context_v1", name="greenlane_context", config={"cues": str(cues) if cues else None})
     return nlp
