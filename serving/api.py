@@ -1,0 +1,184 @@
+"""The HTTP interface of docs/api.md. Endpoints of a few lines; the work is in serving/service.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from features.request import EXAMPLE_REQUEST
+from models.types import Route
+from serving.deps import Body, Service
+from serving.errors import InvalidParameterError, StoreUnavailableError
+from serving.paging import cursor_after, position_of
+from serving.problems import PROBLEM_TYPE
+from serving.schemas import CaseListBody, HealthBody, ReadinessBody, TriageResultBody
+from serving.store import ListedCase
+
+PAGE_SIZE = 50
+MOST_PER_PAGE = 200
+
+router = APIRouter()
+
+_DOCUMENTS_EXAMPLE = {
+    "documents": [
+        {
+            "document_id": "d2",
+            "type": "therapy_note",
+            "date": "2026-10-27",
+            "text": "PT discharge summary. Attended 14 of 14 visits from 9/8/2026 to 10/27/2026. No lasting relief.",
+        }
+    ]
+}
+
+
+def _body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    titles = {400: "Not JSON", 404: "Unknown", 409: "Other content", 413: "Too large", 422: "Refused", 503: "No store"}
+    return {
+        status: {"description": titles[status], "content": {PROBLEM_TYPE: {"schema": schema}}} for status in statuses
+    }
+
+
+def _answer(description: str) -> dict[str, Any]:
+    return {"model": TriageResultBody, "description": description}
+
+
+def _json(text: str, status: int = 200) -> Response:
+    return Response(text, status_code=status, media_type="application/json")
+
+
+@router.post(
+    "/v1/authorizations",
+    status_code=201,
+    responses={
+        201: _answer("Stored and triaged."),
+        200: _answer("Stored before with the same content: the stored result."),
+        **_problems(400, 409, 413, 422, 503),
+    },
+    openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
+    summary="Store and triage one request",
+    tags=["authorizations"],
+)
+def post_authorization(body: Body, service: Service) -> Response:
+    """The external_id is the idempotency key: send again after any failure, there will be one case."""
+    submission = service.submit(body)
+    answer = _json(submission.result, 201 if submission.created else 200)
+    answer.headers["Location"] = f"/v1/authorizations/{submission.authorization_id}"
+    return answer
+
+
+@router.get(
+    "/v1/authorizations/{authorization_id}",
+    responses={200: _answer("The stored result."), **_problems(404, 422, 503)},
+    summary="The stored result",
+    tags=["authorizations"],
+)
+def get_authorization(authorization_id: str, service: Service) -> Response:
+    """The latest result of one stored request."""
+    return _json(service.result(authorization_id))
+
+
+@router.post(
+    "/v1/authorizations/{authorization_id}/documents",
+    responses={200: _answer("Triaged again."), **_problems(400, 404, 409, 413, 422, 503)},
+    openapi_extra=_body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
+    summary="Add documents and triage again",
+    tags=["authorizations"],
+)
+def post_documents(authorization_id: str, body: Body, service: Service) -> Response:
+    """The earlier result stays in the history. Documents that are stored already are not added twice."""
+    return _json(service.add_documents(authorization_id, body))
+
+
+@router.post(
+    "/v1/triage",
+    responses={200: _answer("The answer; nothing is stored."), **_problems(400, 413, 422)},
+    openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
+    summary="Triage without storing",
+    tags=["triage"],
+)
+def post_triage(body: Body, service: Service) -> Response:
+    """The same answer as for a stored request, without the draw for the blind audit."""
+    return _json(service.preview(body))
+
+
+@router.get(
+    "/v1/authorizations",
+    response_model=CaseListBody,
+    responses=_problems(422, 503),
+    summary="Stored cases, soonest due first",
+    tags=["authorizations"],
+)
+def list_authorizations(
+    service: Service,
+    status: Literal["received", "triaged"] | None = None,
+    route: Route | None = None,
+    due_before: Annotated[datetime | None, Query(description="RFC 3339 with a time zone")] = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = PAGE_SIZE,
+) -> JSONResponse:
+    """Ordered by when a decision is due, never by score. Follow ``next_cursor`` until it is null."""
+    if due_before is not None and due_before.tzinfo is None:
+        raise InvalidParameterError("due_before", "must carry a time zone, such as a closing Z")
+    found = service.cases(status=status, route=route, due_before=due_before, after=position_of(cursor), limit=limit + 1)
+    page = found[:limit]
+    following = cursor_after(page[-1]) if len(found) > limit else None
+    return JSONResponse({"items": [_listed(case) for case in page], "next_cursor": following})
+
+
+@router.get("/healthz", response_model=HealthBody, summary="Alive", tags=["operations"])
+def healthz() -> JSONResponse:
+    """Answers while the process lives."""
+    return JSONResponse({"status": "alive"})
+
+
+@router.get(
+    "/readyz",
+    response_model=ReadinessBody,
+    responses={503: {"model": ReadinessBody, "description": "What is missing is named in checks."}},
+    summary="Ready",
+    tags=["operations"],
+)
+def readyz(request: Request, service: Service) -> JSONResponse:
+    """Ready when database and pipeline work. Without a model it is degraded: every request goes to a nurse."""
+    checks: dict[str, str] = {"database": "ok", **request.app.state.readiness()}
+    try:
+        service.check_store()
+    except StoreUnavailableError as error:
+        checks["database"] = str(error)
+    if checks["database"] != "ok" or checks["pipeline"] != "ok":
+        return JSONResponse({"status": "not_ready", "checks": checks}, status_code=503)
+    status = "ready" if checks["model"] == "ok" else "degraded"
+    return JSONResponse({"status": status, "checks": checks})
+
+
+@router.get("/metrics", summary="Prometheus metrics", tags=["operations"], response_class=Response)
+def metrics(request: Request) -> Response:
+    """Counts and times without any content of requests."""
+    return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _listed(case: ListedCase) -> dict[str, Any]:
+    reason = {"code": case.reason_code, "message": case.reason_message} if case.reason_code else None
+    return {
+        "authorization_id": case.authorization_id,
+        "external_id": case.external_id,
+        "status": case.status,
+        "urgency": case.urgency,
+        "service": {
+            "system": case.service_system,
+            "code": case.service_code,
+            "description": case.service_description,
+        },
+        "route": case.route.value if case.route else None,
+        "reason": reason,
+        "due_at": case.due_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }

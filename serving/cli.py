@@ -1,0 +1,272 @@
+"""The command line. Exit codes: 0 done, 1 done but some inputs failed (each named on stderr), 2 bad usage or input.
+
+Everything heavy is imported inside the commands, so ``greenlane --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from serving.reading import Reader
+
+DONE = 0
+SOME_FAILED = 1
+UNUSABLE = 2
+
+Item = TypeVar("Item")
+
+
+class _OneLineErrors(TyperGroup):
+    """An error of ours is one line on stderr and exit code 2, whichever command met it."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except Exception as error:
+            from features.errors import FeaturesError
+            from serving.errors import ServingError
+
+            if not isinstance(error, (FeaturesError, ServingError)):
+                raise
+            typer.echo(f"greenlane: {error}", err=True)
+            sys.exit(UNUSABLE)
+
+
+app = typer.Typer(
+    name="greenlane",
+    cls=_OneLineErrors,
+    help="Triage for prior authorization: reads the notes, checks the coverage policy, fast-tracks only what is "
+    "provably safe. It never denies.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+policies_app = typer.Typer(help="Coverage policies.", no_args_is_help=True, rich_markup_mode=None)
+evaluate_app = typer.Typer(help="Hold triage or assertion against expected answers.", no_args_is_help=True)
+app.add_typer(policies_app, name="policies")
+app.add_typer(evaluate_app, name="evaluate")
+
+
+class ResultFormat(StrEnum):
+    """How ``triage`` prints."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    JSON = "json"
+
+
+class FactFormat(StrEnum):
+    """How ``extract`` prints."""
+
+    JSON = "json"
+    HTML = "html"
+    TABLE = "table"
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from models.versions import pipeline_version
+
+        typer.echo(f"greenlane {pipeline_version()}")
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the pipeline version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command("triage")
+def triage_command(
+    files: Annotated[list[str], typer.Argument(help="Requests as JSON or JSON Lines; - reads standard input.")],
+    output: Annotated[
+        ResultFormat | None, typer.Option("--format", help="Table on a terminal, JSON Lines otherwise.")
+    ] = None,
+) -> None:
+    """Route requests and print the results. Nothing is stored."""
+    from models.result import result_to_json
+    from serving.records import dumps
+    from serving.request_files import request_entries
+
+    chosen = output or (ResultFormat.TABLE if sys.stdout.isatty() else ResultFormat.JSONL)
+    read = list(request_entries(files))
+    failed = _name_failures((entry.place, entry.problems) for entry in read)
+    requests = [entry.request for entry in read if entry.request is not None]
+    if not requests:
+        raise typer.Exit(UNUSABLE)
+    reader = _reader()
+    results = (reader.triage(request) for request in _progress(requests, "Reading requests"))
+    if chosen is ResultFormat.JSONL:
+        for result in results:
+            typer.echo(dumps(result_to_json(result)))
+    elif chosen is ResultFormat.JSON:
+        import json
+
+        typer.echo(json.dumps([result_to_json(result) for result in results], indent=2))
+    else:
+        from serving.terminal import result_table, show
+
+        show(result_table(list(zip(requests, results, strict=True))))
+    raise typer.Exit(SOME_FAILED if failed else DONE)
+
+
+@app.command("extract")
+def extract_command(
+    notes: Annotated[list[str], typer.Argument(help="Notes as text files; - reads standard input.")],
+    output: Annotated[FactFormat | None, typer.Option("--format", help="Table on a terminal, JSON otherwise.")] = None,
+    jsonl: Annotated[
+        str | None, typer.Option("--jsonl", metavar="FIELD", help="The files are JSON Lines; notes stand in FIELD.")
+    ] = None,
+) -> None:
+    """Print the facts of notes: a JSON list for one note, JSON Lines for several."""
+    from serving.note_files import notes_of
+    from serving.note_reading import facts_as_html, facts_as_json, facts_as_table, read_note
+
+    chosen = output or (FactFormat.TABLE if sys.stdout.isatty() else FactFormat.JSON)
+    found = list(notes_of(notes, field=jsonl))
+    failed = _name_failures((note.place, note.problems) for note in found)
+    readable = [note for note in found if note.text is not None]
+    if not readable:
+        raise typer.Exit(UNUSABLE)
+    if chosen is FactFormat.HTML:
+        typer.echo(facts_as_html([read_note(note) for note in _progress(readable, "Reading notes")]), nl=False)
+    elif chosen is FactFormat.TABLE:
+        from serving.terminal import show
+
+        show(facts_as_table([read_note(note) for note in _progress(readable, "Reading notes")]))
+    else:
+        alone = len(found) == 1 and jsonl is None
+        for note in _progress(readable, "Reading notes"):
+            typer.echo(facts_as_json(read_note(note), alone=alone))
+    raise typer.Exit(SOME_FAILED if failed else DONE)
+
+
+@app.command("serve")
+def serve_command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (GREENLANE_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (GREENLANE_PORT).")] = None,
+    load: Annotated[
+        list[Path] | None, typer.Option(help="Requests (JSON Lines) to store at start; those already stored stay.")
+    ] = None,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Migrate the database first (SQLite always is).")] = False,
+) -> None:
+    """Start the API and the nurse workbench."""
+    try:
+        from serving.run import serve
+    except ModuleNotFoundError as error:
+        typer.echo(f"greenlane: serve needs {error.name}; install it with pip install 'greenlane[serving]'", err=True)
+        raise typer.Exit(UNUSABLE) from None
+
+    serve(host=host, port=port, load=[str(path) for path in load or ()], migrate=migrate)
+
+
+@policies_app.command("list")
+def policies_list() -> None:
+    """Print the coverage policies: id, version, services, title."""
+    from serving.policy_output import policy_lines
+
+    _print(policy_lines())
+
+
+@policies_app.command("show")
+def policies_show(policy_id: Annotated[str, typer.Argument(help="As printed by `policies list`.")]) -> None:
+    """Print one policy with its criteria."""
+    from serving.policy_output import policy_text
+
+    _print(policy_text(policy_id))
+
+
+@policies_app.command("lint")
+def policies_lint(
+    directory: Annotated[Path | None, typer.Argument(help="Policies to check; the packaged ones by default.")] = None,
+) -> None:
+    """Check that every policy can be used."""
+    from serving.policy_output import lint_lines
+
+    _print(lint_lines(directory))
+
+
+@evaluate_app.command("cases")
+def evaluate_cases_command(
+    file: Annotated[str, typer.Argument(help="JSON Lines of requests that also carry expected_route.")],
+) -> None:
+    """Route requests and compare with expected_route. Exit 1 when one expected in nurse review is fast-tracked."""
+    from models.case_evaluation import evaluate_cases
+    from serving.evaluation_output import case_lines, expected_cases
+    from serving.request_files import request_entries
+
+    cases, problems = expected_cases(list(request_entries([file])))
+    failed = _name_failures(problems)
+    if not cases:
+        raise typer.Exit(UNUSABLE)
+    report = evaluate_cases(_progress(cases, "Reading requests"), _reader().triage)
+    _print(case_lines(report))
+    raise typer.Exit(SOME_FAILED if failed or report.unsafe else DONE)
+
+
+@evaluate_app.command("assertions")
+def evaluate_assertions_command(
+    file: Annotated[
+        Path, typer.Argument(help="TSV: line, note, phrase, sentence, negation, temporality, experiencer.")
+    ],
+) -> None:
+    """Print precision, recall and F of negated and historical findings."""
+    from serving.evaluation_output import assertion_lines
+
+    _print(assertion_lines(file))
+
+
+def _reader() -> Reader:
+    """The reader with the promoted model."""
+    from serving.reading import Reader
+    from serving.settings import load_settings
+
+    return Reader.load(load_settings())
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _name_failures(places: Iterable[tuple[str, tuple[str, ...]]]) -> int:
+    """Name every failed input on stderr, one line a problem; returns how many inputs failed."""
+    failed = 0
+    for place, problems in places:
+        failed += bool(problems)
+        for problem in problems:
+            typer.echo(f"{place}: {problem}", err=True)
+    return failed
+
+
+def _progress(items: list[Item], label: str) -> Iterator[Item]:
+    """The items, with a progress bar on stderr where that is a terminal."""
+    if not sys.stderr.isatty() or len(items) < 2:
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=label, console=Console(stderr=True), transient=True)
+
+
+if __name__ == "__main__":
+    main()

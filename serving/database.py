@@ -1,0 +1,104 @@
+"""Opening the database: SQLite with write-ahead log and full sync, or any URL SQLAlchemy knows; and its migrations."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+
+from serving.errors import StoreUnavailableError
+
+BUSY_TIMEOUT_MS = 30_000
+_LOGGING_NAME = "greenlane"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on ``url`` that hides parameters (they hold notes) from every message and log.
+
+    Raises StoreUnavailableError where the URL is broken or the directory of a SQLite file cannot be made.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreUnavailableError("GREENLANE_DATABASE_URL is not a database URL") from None
+    # At DEBUG SQLAlchemy logs every row it reads, whatever hide_parameters says; rows hold notes.
+    logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").setLevel(logging.WARNING)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, hide_parameters=True, logging_name=_LOGGING_NAME, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        try:
+            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailableError(f"cannot make the database's directory: {error.strerror}") from None
+    engine = create_engine(
+        parsed,
+        hide_parameters=True,
+        logging_name=_LOGGING_NAME,
+        pool_size=10,
+        max_overflow=40,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A write that starts as a read and upgrades can fail with SQLITE_BUSY at once, whatever the timeout.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def migration_config() -> Config:
+    """Alembic's configuration of the packaged migrations; a connection goes into ``attributes["connection"]``."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn what the driver says about an unusable database into StoreUnavailableError; mistakes of ours pass."""
+    try:
+        yield
+    except DatabaseError as error:
+        if type(error) not in (OperationalError, DatabaseError):
+            raise
+        # Only the driver's own sentence ("database is locked"): the statement and its parameters stay out.
+        raise StoreUnavailableError(f"the database answers: {error.orig}") from None
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest revision. Raises StoreUnavailableError where the database cannot be written."""
+    config = migration_config()
+    with database_errors(), engine.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def is_migrated(connection: Connection) -> bool:
+    """Whether the schema is the one this version of greenlane expects."""
+    heads: Any = ScriptDirectory.from_config(migration_config()).get_heads()
+    return set(MigrationContext.configure(connection).get_current_heads()) == set(heads)

@@ -1,0 +1,80 @@
+"""The errors of this room, each with the HTTP status it becomes. One line for the caller, never note text or values."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServingError(Exception):
+    """Something the caller or the operator has to know. ``slug`` names the kind of problem for machines."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something failed on our side"
+
+
+class UnreadableBodyError(ServingError):
+    """The body is not JSON in UTF-8."""
+
+    status = 400
+    slug = "unreadable-body"
+    title = "The body is not JSON in UTF-8"
+
+
+class BodyTooLargeError(ServingError):
+    """The body is larger than the limit."""
+
+    status = 413
+    slug = "body-too-large"
+    title = "The body is larger than this service takes"
+
+
+class InvalidParameterError(ServingError):
+    """A query parameter cannot be used; ``field`` names it."""
+
+    status = 422
+    slug = "request-refused"
+    title = "The request does not follow the contract"
+
+    def __init__(self, field: str, message: str) -> None:
+        self.problems = ((field, message),)
+        super().__init__(f"{field}: {message}")
+
+
+class UnknownAuthorizationError(ServingError):
+    """No authorization has this id."""
+
+    status = 404
+    slug = "not-found"
+    title = "No authorization has this id"
+
+
+class ContentConflictError(ServingError):
+    """The external id, or the id of a document, is already stored with other content."""
+
+    status = 409
+    slug = "content-conflict"
+    title = "Already stored with other content"
+
+
+class StoreUnavailableError(ServingError):
+    """The database cannot be reached, read or written."""
+
+    status = 503
+    slug = "store-unavailable"
+    title = "The database cannot be used right now"
+
+
+class UnknownPolicyError(ServingError):
+    """No coverage policy has this id, or a directory holds none."""
+
+    status = 404
+    slug = "unknown-policy"
+    title = "No coverage policy has this id"
+
+
+class SettingsError(ServingError):
+    """A setting has a value that cannot be used; the message names its variable."""
+
+    slug = "settings"
+    title = "A setting cannot be used"

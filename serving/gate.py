@@ -1,0 +1,86 @@
+"""The outermost layer of every answer: safe headers, one log line without content, and no traceback with note text."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from pathlib import Path
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.metrics import Metrics
+from serving.problems import foreign_site, internal_error
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+_log = logging.getLogger("greenlane.access")
+
+
+class Gate:
+    """ASGI middleware. It logs method, route template, status and milliseconds: paths and queries can hold names."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    if not (name == "Cache-Control" and scope["path"].startswith("/static/")):
+                        headers[name] = value
+            await send(message)
+
+        try:
+            if _from_another_site(scope):
+                await foreign_site()(scope, receive, send_with_headers)
+            else:
+                await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            _log.error("%s at %s", type(error).__name__, _places(error))
+            if status:
+                raise ConnectionAbortedError("the answer broke off") from None
+            await internal_error()(scope, receive, send_with_headers)
+        finally:
+            seconds = time.perf_counter() - begin
+            path = _template(scope)
+            self._metrics.time_http(scope["method"], path, status, seconds)
+            _log.info("%s %s %d %.0f ms", scope["method"], path, status, seconds * 1000)
+
+
+def _from_another_site(scope: Scope) -> bool:
+    """Whether a browser says that another site's page makes this call, and the call changes something."""
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return False
+    return Headers(scope=scope).get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
+def _template(scope: Scope) -> str:
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) and path else "(other)"
+
+
+def _places(error: Exception) -> str:
+    """Where it happened, file and line only: an exception's message may hold what was being read."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

@@ -1,0 +1,55 @@
+"""What Prometheus reads: counts and times, labelled by route, reason code and path template only. No PHI."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from models.types import Route, TriageResult
+
+_TRIAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """One registry per application, so that two in a process do not add up."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._routed = Counter("greenlane_triaged", "Results stored, by route.", ["route"], registry=self._registry)
+        self._reasons = Counter(
+            "greenlane_reasons",
+            "Reasons of stored results, by route and code.",
+            ["route", "code"],
+            registry=self._registry,
+        )
+        self._triage = Histogram(
+            "greenlane_triage_seconds",
+            "Reading and routing one request.",
+            buckets=_TRIAGE_SECONDS,
+            registry=self._registry,
+        )
+        self._http = Histogram(
+            "greenlane_http_seconds",
+            "Answering one HTTP request.",
+            ["method", "path", "status"],
+            registry=self._registry,
+        )
+        for route in Route:
+            self._routed.labels(route.value)
+
+    def count_result(self, result: TriageResult) -> None:
+        """Count a result that was stored just now."""
+        self._routed.labels(result.route.value).inc()
+        for reason in result.reasons:
+            self._reasons.labels(result.route.value, reason.code).inc()
+
+    def time_triage(self, seconds: float) -> None:
+        """Record how long one request took to read and route."""
+        self._triage.observe(seconds)
+
+    def time_http(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Record one answer; ``path`` is the route's template, never the path that was called."""
+        self._http.labels(method, path, str(status)).observe(seconds)
+
+    def text(self) -> bytes:
+        """The Prometheus exposition."""
+        return generate_latest(self._registry)

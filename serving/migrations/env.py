@@ -1,0 +1,11 @@
+"""Run by Alembic, with the connection that :func:`serving.database.migrate` opened."""
+
+from alembic import context
+
+from serving.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,60 @@
+"""The reading side of the service: the champion model and the pipeline, loaded once, and whether they are there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from features.extract import extract
+from features.types import AuthorizationRequest, Document
+from models.bundle import Bundle, load_champion
+from models.errors import ModelError
+from models.triage import triage
+from models.types import TriageResult
+from serving.settings import Settings
+
+NO_MODEL = "no model is promoted: every request goes to a nurse"
+
+_log = logging.getLogger("greenlane.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Triage as this process does it. ``bundle`` is None without a model: then nothing is fast-tracked."""
+
+    bundle: Bundle | None
+    fast_track_enabled: bool
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, settings: Settings) -> Reader:
+        """Load the champion from the model directory and read one sentence, so that the first request is fast.
+
+        Never raises: what is missing stands in :meth:`readiness`.
+        """
+        checks = {"model": "ok", "pipeline": "ok"}
+        bundle = None
+        try:
+            bundle = load_champion(settings.model_dir)
+            if bundle is None:
+                checks["model"] = NO_MODEL
+        except ModelError as error:
+            checks["model"] = "the model cannot be used, see the log: every request goes to a nurse"
+            _log.error("model: %s", error)
+        try:
+            extract([Document("d1", "Denies fever.")])
+        except Exception as error:
+            checks["pipeline"] = f"notes cannot be read: {type(error).__name__}"
+        for name, state in checks.items():
+            if state != "ok":
+                _log.warning("%s: %s", name, state)
+        return cls(bundle, settings.fast_track_enabled, checks)
+
+    def triage(self, request: AuthorizationRequest) -> TriageResult:
+        """:func:`models.triage.triage` with this reader's model and switch."""
+        return triage(request, bundle=self.bundle, fast_track_enabled=self.fast_track_enabled)
+
+    def readiness(self) -> dict[str, str]:
+        """What works: ``ok`` or a sentence, for ``model`` and ``pipeline``."""
+        return dict(self.checks)

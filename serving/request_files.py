@@ -1,0 +1,105 @@
+"""Requests from files: JSON, JSON Lines or ``-`` for standard input, each with the place it came from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.errors import RequestRefusedError
+from features.request import parse_request
+from features.types import AuthorizationRequest
+from serving.errors import UnreadableBodyError
+from serving.json_body import parse_json
+
+EVALUATION_FIELDS = ("expected_route", "expected_why", "trap")
+"""What evaluation files say beside the request. These never reach triage."""
+
+_LINES = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request of a file: ``place`` is FILE:LINE; ``problems`` are sentences, and then ``data`` is None."""
+
+    place: str
+    data: Any = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEntry:
+    """An entry after validation: the request, or why it is none. ``expected`` holds the evaluation fields."""
+
+    place: str
+    request: AuthorizationRequest | None
+    expected: dict[str, str]
+    problems: tuple[str, ...] = ()
+
+
+def read_bytes(name: str) -> bytes:
+    """The bytes of a file, or of standard input for ``-``. Raises OSError."""
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+
+
+def entries(names: Iterable[str]) -> Iterator[Entry]:
+    """Every JSON value of the files, in order. A file that cannot be read is one entry with a problem."""
+    for name in names:
+        try:
+            content = read_bytes(name)
+        except OSError as error:
+            yield Entry(name, problems=(f"cannot be read ({error.strerror})",))
+            continue
+        yield from _of_file(name, content)
+
+
+def request_entries(names: Iterable[str]) -> Iterator[RequestEntry]:
+    """Every request of the files, validated, the evaluation fields taken out first."""
+    for entry in entries(names):
+        if entry.problems:
+            yield RequestEntry(entry.place, None, {}, entry.problems)
+            continue
+        data, expected = entry.data, {}
+        if isinstance(data, dict):
+            expected = {field: str(data[field]) for field in EVALUATION_FIELDS if field in data}
+            data = {field: value for field, value in data.items() if field not in EVALUATION_FIELDS}
+        try:
+            yield RequestEntry(entry.place, parse_request(data), expected)
+        except RequestRefusedError as error:
+            problems = tuple(f"{field}: {message}" for field, message in error.problems)
+            yield RequestEntry(entry.place, None, expected, problems)
+
+
+def _of_file(name: str, content: bytes) -> Iterator[Entry]:
+    if not content.strip():
+        yield Entry(name, problems=("is empty",))
+        return
+    lines = content.split(b"\n")
+    first = next(line for line in lines if line.strip())
+    if name.endswith(_LINES) or (len(lines) > 1 and _is_value(first)):
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _entry(f"{name}:{number}", line)
+        return
+    whole = _entry(f"{name}:1", content)
+    if isinstance(whole.data, list):
+        for number, value in enumerate(whole.data, start=1):
+            yield Entry(f"{name}:[{number}]", value)
+    else:
+        yield whole
+
+
+def _is_value(line: bytes) -> bool:
+    try:
+        return isinstance(parse_json(line), dict)
+    except UnreadableBodyError:
+        return False
+
+
+def _entry(place: str, content: bytes) -> Entry:
+    try:
+        return Entry(place, parse_json(content.removeprefix(b"\xef\xbb\xbf")))
+    except UnreadableBodyError as error:
+        return Entry(place, problems=(str(error).replace("the body", "this"),))

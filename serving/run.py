@@ -1,0 +1,75 @@
+"""``greenlane serve``: the application under uvicorn, with requests loaded at start where asked."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from features.errors import RequestRefusedError
+from serving.app import create_app
+from serving.errors import ServingError, SettingsError
+from serving.records import dumps
+from serving.request_files import EVALUATION_FIELDS, entries
+from serving.service import AuthorizationService
+from serving.settings import load_settings
+
+_log = logging.getLogger("greenlane.serving")
+
+
+def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: bool) -> None:
+    """Serve until stopped. Raises SettingsError, StoreUnavailableError or FeaturesError where it cannot start."""
+    _log_to_stderr()
+    settings = load_settings()
+    listening = _listen(host or settings.host, settings.port if port is None else port)
+    app = create_app(settings, migrate=migrate)
+    failed = load_requests(app.state.service, load)
+    if failed:
+        _log.warning("%d inputs could not be loaded", failed)
+    address, bound = listening.getsockname()[:2]
+    _log.info("greenlane on http://%s:%d/", f"[{address}]" if ":" in address else address, bound)
+    # Access lines are our own: uvicorn's hold paths and queries.
+    config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens from now on, so that a port in use is found before anything is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+
+
+def load_requests(service: AuthorizationService, names: Sequence[str]) -> int:
+    """Store and triage the requests of files; those stored before stay as they are. Returns how many failed."""
+    failed = 0
+    for entry in entries(names):
+        problems = list(entry.problems)
+        if isinstance(entry.data, dict):
+            data = {field: value for field, value in entry.data.items() if field not in EVALUATION_FIELDS}
+            try:
+                service.submit(dumps(data).encode())
+            except RequestRefusedError as error:
+                problems += [f"{field}: {message}" for field, message in error.problems]
+            except ServingError as error:
+                problems.append(str(error))
+        elif not problems:
+            problems.append("must be a JSON object")
+        failed += bool(problems)
+        for problem in problems:
+            sys.stderr.write(f"{entry.place}: {problem}\n")
+    return failed
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours = logging.getLogger("greenlane")
+    ours.setLevel(logging.INFO)
+    ours.addHandler(handler)
+    ours.propagate = False

@@ -1,0 +1,241 @@
+"""The use cases: validate, store, triage, store the result. HTTP, pages and start-up all go through here.
+
+A request is on disk before it is triaged; whatever fails afterwards sends it to a nurse as ``system_error``.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from features.errors import OffsetError, RequestRefusedError
+from features.request import DocumentsBody, parse_request, refusal, to_documents
+from features.types import AuthorizationRequest
+from models.clocks import due_at
+from models.result import result_to_json, trace_to_json
+from models.triage import system_error_result
+from models.types import Reason, Route, TriageResult
+from serving.json_body import parse_json
+from serving.metrics import Metrics
+from serving.records import ReceivedDocument, dumps, fingerprint, received_documents
+from serving.store import CaseStatus, ListedCase, ListPosition, Store, StoredRequest, StoredResult
+from serving.ulid import UlidSource
+
+Triage = Callable[[AuthorizationRequest], TriageResult]
+
+SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this request.")
+
+MOST_ATTEMPTS = 3
+"""After so many attempts that ended with the process dead, a request goes to a nurse unread."""
+
+_STRIPES = 64
+
+_log = logging.getLogger("greenlane.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The answer to a posted request: the result as JSON text, and whether the case is new."""
+
+    authorization_id: str
+    result: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything the case page shows: the request, its latest result, and the results before it."""
+
+    stored: StoredRequest
+    latest: StoredResult
+    history: tuple[StoredResult, ...]
+
+
+class AuthorizationService:
+    """Requests in, results out. Safe to share between threads: notes are read one at a time (it is pure Python, so
+    threads would only take turns anyway); ``draw`` gives numbers in [0, 1) for the blind audit.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        triage: Triage,
+        *,
+        audit_share: float,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        draw: Callable[[], float] | None = None,
+    ) -> None:
+        self._store = store
+        self._triage = triage
+        self._audit_share = audit_share
+        self._metrics = metrics
+        self._clock = clock
+        self._draw = draw or secrets.SystemRandom().random
+        self._next_id = UlidSource()
+        self._reading = threading.Lock()
+        self._cases = tuple(threading.Lock() for _ in range(_STRIPES))
+
+    def submit(self, body: bytes) -> Submission:
+        """Store and triage one request; a repeat with the same content gets the stored result.
+
+        Raises UnreadableBodyError, RequestRefusedError, ContentConflictError or StoreUnavailableError.
+        """
+        now = self._clock()
+        request, documents, clock_given = _parse(body, now)
+        stored, created = self._store.accept(
+            self._next_id(),
+            request,
+            documents,
+            content_hash=fingerprint(request, documents, clock_given=clock_given),
+            due_at=due_at(request),
+            audit_selected=self._draw() < self._audit_share,
+            now=now,
+        )
+        result = self._complete(stored) if created else self._finish(stored.authorization_id)
+        return Submission(stored.authorization_id, result.result, created)
+
+    def preview(self, body: bytes) -> str:
+        """The result of a request as JSON text, nothing stored and nothing drawn for the audit. Raises as `submit`."""
+        request, _, _ = _parse(body, self._clock())
+        return dumps(result_to_json(self._read(request)))
+
+    def add_documents(self, authorization_id: str, body: bytes) -> str:
+        """Add documents and triage again; the earlier result stays in the history. Returns the new result as JSON text.
+
+        Raises UnknownAuthorizationError and what :meth:`submit` raises.
+        """
+        data = parse_json(body)
+        try:
+            parsed = DocumentsBody.model_validate(data)
+        except ValidationError as error:
+            raise refusal(error) from None
+        documents = received_documents(to_documents(parsed.documents), data["documents"])
+        stored, added = self._store.add_documents(authorization_id, documents)
+        return (self._complete(stored) if added else self._finish(authorization_id)).result
+
+    def result(self, authorization_id: str) -> str:
+        """The stored result as JSON text; a request whose triage was interrupted is triaged now.
+
+        Raises UnknownAuthorizationError.
+        """
+        return self._finish(authorization_id).result
+
+    def case(self, authorization_id: str) -> Case:
+        """Request, result and history of one case. Raises UnknownAuthorizationError."""
+        latest = self._finish(authorization_id)
+        stored = self._store.request(authorization_id)
+        return Case(stored, latest, self._store.history(authorization_id))
+
+    def cases(
+        self,
+        *,
+        status: CaseStatus | None = None,
+        route: Route | None = None,
+        due_before: datetime | None = None,
+        after: ListPosition | None = None,
+        limit: int,
+    ) -> tuple[ListedCase, ...]:
+        """Cases by due time, soonest first."""
+        return self._store.cases(status=status, route=route, due_before=due_before, after=after, limit=limit)
+
+    def counts(self) -> dict[Route | None, int]:
+        """How many cases take each route; None counts those not triaged yet."""
+        return self._store.counts()
+
+    def check_store(self) -> None:
+        """Raise StoreUnavailableError unless the database can be used."""
+        self._store.check()
+
+    def recover(self, *, stopping: threading.Event | None = None) -> int:
+        """Triage every accepted request that has no result; returns how many. Meant for start-up."""
+        count = 0
+        for authorization_id in self._store.pending():
+            if stopping is not None and stopping.is_set():
+                break
+            self._finish(authorization_id)
+            count += 1
+        if count:
+            _log.info("triaged %d requests that were accepted before this start", count)
+        return count
+
+    def _finish(self, authorization_id: str) -> StoredResult:
+        found = self._store.result(authorization_id)
+        if found is not None:
+            return found
+        with self._case(authorization_id):
+            found = self._store.result(authorization_id)
+            if found is not None:
+                return found
+            stored = self._store.request(authorization_id)
+            if self._store.count_attempt(authorization_id) > MOST_ATTEMPTS:
+                return self._keep(stored, system_error_result(stored.request))
+            return self._keep(stored, self._read(stored.request))
+
+    def _complete(self, stored: StoredRequest) -> StoredResult:
+        with self._case(stored.authorization_id):
+            return self._keep(stored, self._read(stored.request))
+
+    def _case(self, authorization_id: str) -> threading.Lock:
+        """What one thread holds while it triages a case, so that a repeat waits instead of counting as an attempt."""
+        return self._cases[zlib.crc32(authorization_id.encode()) % len(self._cases)]
+
+    def _keep(self, stored: StoredRequest, result: TriageResult) -> StoredResult:
+        held = stored.audit_selected and result.route is Route.FAST_TRACK
+        if held:
+            result = replace(result, route=Route.NURSE_REVIEW, reasons=(SELECTED_FOR_REVIEW,))
+        result = replace(result, authorization_id=stored.authorization_id)
+        kept, stored_now = self._store.keep_result(
+            stored,
+            result,
+            result_json=dumps(result_to_json(result)),
+            trace=dumps(trace_to_json(result)),
+            held_for_audit=held,
+            now=self._clock(),
+        )
+        if stored_now:
+            self._metrics.count_result(result)
+            _log.info("triaged %s: %s", stored.authorization_id, result.route.value)
+        return kept
+
+    def _read(self, request: AuthorizationRequest) -> TriageResult:
+        """Triage, and whatever goes wrong in it is a nurse's case: this never raises for a request's content."""
+        with self._reading:
+            begin = time.perf_counter()
+            try:
+                result = self._triage(request)
+                check_offsets(request, result)
+            except Exception as error:
+                # The message may hold note text; the kind of error does not.
+                _log.error("triage failed with %s", type(error).__name__)
+                result = system_error_result(request)
+            self._metrics.time_triage(time.perf_counter() - begin)
+        return result
+
+
+def _parse(body: bytes, now: datetime) -> tuple[AuthorizationRequest, list[ReceivedDocument], bool]:
+    data = parse_json(body)
+    try:
+        request = parse_request(data, now=now)
+        due_at(request)
+    except OverflowError:
+        raise RequestRefusedError((("received_at", "is too far from now"),)) from None
+    return request, received_documents(request.documents, data["documents"]), data.get("received_at") is not None
+
+
+def check_offsets(request: AuthorizationRequest, result: TriageResult) -> None:
+    """Raise OffsetError unless every fact's text is the document's text at its offsets."""
+    texts = {document.document_id: document.text for document in request.documents}
+    for fact in result.facts:
+        text = texts.get(fact.document_id)
+        inside = text is not None and 0 <= fact.start < fact.end <= len(text)
+        if text is None or not inside or text[fact.start : fact.end] != fact.text:
+            raise OffsetError(f"fact {fact.fact_id}: its text is not the document's text at its offsets")

@@ -1,0 +1,394 @@
+"""The one place that writes. Requests, documents and results go in; frozen records come out.
+
+A request is committed before it is triaged and its result after, each in one transaction, so a process that is killed
+between the two leaves a request that :meth:`Store.pending` names.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from sqlalchemy import Engine, func, literal, select, text, tuple_
+from sqlalchemy.orm import Session
+
+from features.request import READABLE_CONTENT_TYPE
+from features.types import AuthorizationRequest, Document
+from models.types import Route, TriageResult
+from serving.database import database_errors, is_migrated, migrate, open_engine
+from serving.errors import ContentConflictError, StoreUnavailableError, UnknownAuthorizationError
+from serving.records import ReceivedDocument, dumps, request_from_record, request_record
+from serving.tables import AuthorizationRow, DocumentRow, ResultRow, UtcDateTime
+
+DEFAULT_TENANT = "default"
+
+CaseStatus = Literal["received", "triaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """An accepted request. ``revision`` counts from 1 and grows when documents are added."""
+
+    authorization_id: str
+    content_hash: str
+    request: AuthorizationRequest
+    revision: int
+    attempts: int
+    audit_selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """One triage as stored: ``result`` is the contract's JSON text, ``trace`` the record for the pages, JSON too."""
+
+    revision: int
+    triaged_at: datetime
+    route: Route
+    held_for_audit: bool
+    result: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCase:
+    """A line of the list. ``route`` and the reason are None while no result is stored."""
+
+    authorization_id: str
+    external_id: str
+    status: CaseStatus
+    urgency: str
+    service_system: str
+    service_code: str
+    service_description: str | None
+    due_at: datetime
+    route: Route | None
+    reason_code: str | None
+    reason_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPosition:
+    """Where a page of the list ends: due time first, id second."""
+
+    due_at: datetime
+    authorization_id: str
+
+
+class Store:
+    """The database behind the service. Safe to share between threads."""
+
+    def __init__(self, engine: Engine, *, tenant: str = DEFAULT_TENANT) -> None:
+        self._engine = engine
+        self._tenant = tenant
+        # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is.
+        self._writing = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str, *, migrate_always: bool = False) -> Store:
+        """Open ``url``; SQLite is migrated, other databases only on ``migrate_always``."""
+        engine = open_engine(url)
+        if migrate_always or engine.dialect.name == "sqlite":
+            migrate(engine)
+        return cls(engine)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    def check(self) -> None:
+        """Raise StoreUnavailableError unless the database answers and has the expected schema."""
+        with self._reading() as session:
+            session.execute(text("SELECT 1"))
+            if not is_migrated(session.connection()):
+                raise StoreUnavailableError("the database has another schema; run greenlane serve --migrate")
+
+    def accept(
+        self,
+        authorization_id: str,
+        request: AuthorizationRequest,
+        documents: Sequence[ReceivedDocument],
+        *,
+        content_hash: str,
+        due_at: datetime,
+        audit_selected: bool,
+        now: datetime,
+    ) -> tuple[StoredRequest, bool]:
+        """Store a request, or find the one already stored under its external id.
+
+        Returns the stored request and whether it is new. Raises ContentConflictError where the stored one has other
+        content.
+        """
+        with self._write() as session:
+            existing = session.scalar(
+                select(AuthorizationRow).where(
+                    AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
+                )
+            )
+            if existing is not None:
+                if existing.content_hash != content_hash:
+                    raise ContentConflictError(
+                        "external_id: this id was sent before with other content; use a new external_id, "
+                        "or add documents to the stored authorization"
+                    )
+                return _stored_request(session, existing), False
+            row = AuthorizationRow(
+                authorization_id=authorization_id,
+                tenant=self._tenant,
+                external_id=request.external_id,
+                content_hash=content_hash,
+                request=dumps(request_record(request)),
+                service_system=request.service.system,
+                service_code=request.service.code,
+                service_description=request.service.description,
+                urgency=request.urgency,
+                accepted_at=now,
+                due_at=due_at,
+                status="received",
+                revision=1,
+                attempts=0,
+                audit_selected=audit_selected,
+            )
+            session.add(row)
+            session.flush()
+            _add_documents(session, authorization_id, documents, first_position=0, revision=1)
+            return StoredRequest(authorization_id, content_hash, request, 1, 0, audit_selected), True
+
+    def add_documents(self, authorization_id: str, documents: Sequence[ReceivedDocument]) -> tuple[StoredRequest, bool]:
+        """Add documents; the request becomes a new revision without a result. Returns it and whether anything is new.
+
+        Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, or
+        ContentConflictError where a document id is stored with other content; then nothing is added.
+        """
+        with self._write() as session:
+            row = self._row(session, authorization_id)
+            stored_documents = session.execute(
+                select(DocumentRow.document_id, DocumentRow.fingerprint).where(
+                    DocumentRow.authorization_id == authorization_id
+                )
+            )
+            known = {row.document_id: row.fingerprint for row in stored_documents}
+            for number, received in enumerate(documents):
+                stored = known.get(received.document.document_id, received.fingerprint)
+                if stored != received.fingerprint:
+                    raise ContentConflictError(
+                        f"documents.{number}.document_id: this id was sent before with other content; use a new one"
+                    )
+            new = [received for received in documents if received.document.document_id not in known]
+            if new:
+                row.revision += 1
+                row.status = "received"
+                row.attempts = 0
+                row.route = row.reason_code = row.reason_message = None
+                _add_documents(session, authorization_id, new, first_position=len(known), revision=row.revision)
+                session.flush()
+            return _stored_request(session, row), bool(new)
+
+    def count_attempt(self, authorization_id: str) -> int:
+        """Count one more attempt to triage; returns how many there were, this one included."""
+        with self._write() as session:
+            row = self._row(session, authorization_id)
+            row.attempts += 1
+            return row.attempts
+
+    def keep_result(
+        self,
+        stored: StoredRequest,
+        result: TriageResult,
+        *,
+        result_json: str,
+        trace: str,
+        held_for_audit: bool,
+        now: datetime,
+    ) -> tuple[StoredResult, bool]:
+        """Store the result of a revision, or find the one stored meanwhile: the first one stays.
+
+        Returns the stored result and whether it is this one.
+        """
+        key = (stored.authorization_id, stored.revision)
+        with self._write() as session:
+            existing = session.get(ResultRow, key)
+            if existing is not None:
+                return _stored_result(existing), False
+            row = ResultRow(
+                authorization_id=stored.authorization_id,
+                revision=stored.revision,
+                triaged_at=now,
+                route=result.route.value,
+                held_for_audit=held_for_audit,
+                pipeline_version=result.pipeline_version,
+                result=result_json,
+                trace=trace,
+            )
+            session.add(row)
+            authorization = self._row(session, stored.authorization_id)
+            if authorization.revision == stored.revision:
+                authorization.status = "triaged"
+                authorization.due_at = result.due_at
+                authorization.route = result.route.value
+                authorization.reason_code = result.reasons[0].code
+                authorization.reason_message = result.reasons[0].message
+            session.flush()
+            return _stored_result(row), True
+
+    def request(self, authorization_id: str) -> StoredRequest:
+        """The stored request with all its documents. Raises UnknownAuthorizationError."""
+        with self._reading() as session:
+            return _stored_request(session, self._row(session, authorization_id))
+
+    def result(self, authorization_id: str) -> StoredResult | None:
+        """The result of the current revision, None while there is none. Raises UnknownAuthorizationError."""
+        with self._reading() as session:
+            row = self._row(session, authorization_id)
+            found = session.get(ResultRow, (authorization_id, row.revision))
+            return _stored_result(found) if found is not None else None
+
+    def history(self, authorization_id: str) -> tuple[StoredResult, ...]:
+        """Every result there was, oldest first. Raises UnknownAuthorizationError."""
+        with self._reading() as session:
+            self._row(session, authorization_id)
+            rows = session.scalars(
+                select(ResultRow).where(ResultRow.authorization_id == authorization_id).order_by(ResultRow.revision)
+            )
+            return tuple(_stored_result(row) for row in rows)
+
+    def pending(self) -> tuple[str, ...]:
+        """Ids of accepted requests whose current revision has no result, first due first."""
+        with self._reading() as session:
+            return tuple(
+                session.scalars(
+                    select(AuthorizationRow.authorization_id)
+                    .where(AuthorizationRow.tenant == self._tenant, AuthorizationRow.status == "received")
+                    .order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id)
+                )
+            )
+
+    def cases(
+        self,
+        *,
+        status: CaseStatus | None = None,
+        route: Route | None = None,
+        due_before: datetime | None = None,
+        after: ListPosition | None = None,
+        limit: int,
+    ) -> tuple[ListedCase, ...]:
+        """Cases by due time, soonest first: never by score. At most ``limit``, those after ``after``."""
+        query = select(AuthorizationRow).where(AuthorizationRow.tenant == self._tenant)
+        if status is not None:
+            query = query.where(AuthorizationRow.status == status)
+        if route is not None:
+            query = query.where(AuthorizationRow.route == route.value)
+        if due_before is not None:
+            query = query.where(AuthorizationRow.due_at < due_before)
+        if after is not None:
+            query = query.where(
+                tuple_(AuthorizationRow.due_at, AuthorizationRow.authorization_id)
+                > tuple_(literal(after.due_at, UtcDateTime), literal(after.authorization_id))
+            )
+        query = query.order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id).limit(limit)
+        with self._reading() as session:
+            return tuple(_listed(row) for row in session.scalars(query))
+
+    def counts(self) -> dict[Route | None, int]:
+        """How many cases take each route; None counts those without a result."""
+        query = (
+            select(AuthorizationRow.route, func.count())
+            .where(AuthorizationRow.tenant == self._tenant)
+            .group_by(AuthorizationRow.route)
+        )
+        with self._reading() as session:
+            return {Route(route) if route else None: count for route, count in session.execute(query)}
+
+    def _row(self, session: Session, authorization_id: str) -> AuthorizationRow:
+        row = session.get(AuthorizationRow, authorization_id)
+        if row is None or row.tenant != self._tenant:
+            raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+        return row
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with database_errors(), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def _write(self) -> Iterator[Session]:
+        engine = self._engine.execution_options(writes=True)
+        with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+
+def _add_documents(
+    session: Session,
+    authorization_id: str,
+    documents: Sequence[ReceivedDocument],
+    *,
+    first_position: int,
+    revision: int,
+) -> None:
+    for position, received in enumerate(documents, start=first_position):
+        document = received.document
+        session.add(
+            DocumentRow(
+                authorization_id=authorization_id,
+                document_id=document.document_id,
+                position=position,
+                revision=revision,
+                type=document.type,
+                date=document.date.isoformat() if document.date else None,
+                content_type=document.content_type,
+                fingerprint=received.fingerprint,
+                content=received.content,
+            )
+        )
+
+
+def _stored_request(session: Session, row: AuthorizationRow) -> StoredRequest:
+    rows = session.scalars(
+        select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
+    )
+    request = request_from_record(json.loads(row.request), [_document(document) for document in rows])
+    return StoredRequest(
+        row.authorization_id, row.content_hash, request, row.revision, row.attempts, row.audit_selected
+    )
+
+
+def _document(row: DocumentRow) -> Document:
+    readable = row.content_type == READABLE_CONTENT_TYPE
+    return Document(
+        document_id=row.document_id,
+        text=row.content.decode() if readable else "",
+        type=row.type,  # type: ignore[arg-type]  # validated against the same list when it was accepted
+        date=date.fromisoformat(row.date) if row.date else None,
+        content_type=row.content_type,
+    )
+
+
+def _stored_result(row: ResultRow) -> StoredResult:
+    return StoredResult(
+        row.revision,
+        row.triaged_at.astimezone(UTC),
+        Route(row.route),
+        row.held_for_audit,
+        row.result,
+        row.trace,
+    )
+
+
+def _listed(row: AuthorizationRow) -> ListedCase:
+    return ListedCase(
+        authorization_id=row.authorization_id,
+        external_id=row.external_id,
+        status="received" if row.status == "received" else "triaged",
+        urgency=row.urgency,
+        service_system=row.service_system,
+        service_code=row.service_code,
+        service_description=row.service_description,
+        due_at=row.due_at,
+        route=Route(row.route) if row.route else None,
+        reason_code=row.reason_code,
+        reason_message=row.reason_message,
+    )

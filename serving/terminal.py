@@ -1,0 +1,49 @@
+"""Tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from features.types import AuthorizationRequest
+from models.types import Route, TriageResult
+from serving.fact_words import spoken
+
+_NARROWEST = 120
+"""Columns where the output is no terminal: wide enough that an id is never folded."""
+
+
+def show(renderable: RenderableType) -> None:
+    """Print to standard output, in colour only where that is a terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_NARROWEST)
+    console.print(renderable)
+
+
+def result_table(results: Sequence[tuple[AuthorizationRequest, TriageResult]]) -> Table:
+    """Request, service, route, main reason, due: one line a request."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("Request", no_wrap=True)
+    table.add_column("Service", no_wrap=True)
+    table.add_column("Route", no_wrap=True)
+    table.add_column("Main reason", overflow="fold")
+    table.add_column("Due", no_wrap=True)
+    for request, result in results:
+        fast = result.route is Route.FAST_TRACK
+        table.add_row(
+            Text(request.external_id),
+            Text(f"{request.service.system} {request.service.code}"),
+            Text(spoken(result.route.value), style="green" if fast else ""),
+            Text(result.reasons[0].message),
+            Text(_due(result.due_at)),
+        )
+    return table
+
+
+def _due(due_at: datetime) -> str:
+    return due_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,225 @@
+"""The store: what it keeps is what came in, its schema is its migrations, and writes survive."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from serving_cases import request_body, routed
+
+from features.request import parse_request
+from features.types import AuthorizationRequest, Document
+from models.result import result_to_json, trace_to_json
+from models.types import Route
+from serving.database import migration_config, open_engine
+from serving.errors import ContentConflictError, StoreUnavailableError, UnknownAuthorizationError
+from serving.records import ReceivedDocument, dumps, request_from_record, request_record
+from serving.store import ListPosition, Store, StoredRequest
+from serving.tables import Base
+from serving.ulid import UlidSource, is_ulid
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+
+
+def request(external_id: str = "PA-1", text: str = "Denies fever.") -> AuthorizationRequest:
+    return parse_request(request_body(external_id, text))
+
+
+def received(request: AuthorizationRequest) -> list[ReceivedDocument]:
+    return [ReceivedDocument(document, document.text.encode()) for document in request.documents]
+
+
+def accept(
+    store: Store, wanted: AuthorizationRequest, *, content_hash: str = "h", due_at: datetime = NOW
+) -> StoredRequest:
+    stored, _ = store.accept(
+        UlidSource()(),
+        wanted,
+        received(wanted),
+        content_hash=content_hash,
+        due_at=due_at,
+        audit_selected=False,
+        now=NOW,
+    )
+    return stored
+
+
+def keep(store: Store, stored: StoredRequest, *, route: Route = Route.FAST_TRACK) -> bool:
+    result = routed(stored.request, route)
+    _, is_this_one = store.keep_result(
+        stored,
+        result,
+        result_json=dumps(result_to_json(result)),
+        trace=dumps(trace_to_json(result)),
+        held_for_audit=False,
+        now=NOW,
+    )
+    return is_this_one
+
+
+def test_the_schema_of_the_migrations_is_the_schema_of_the_tables(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/greenlane.db"
+    Store.open(url).close()
+    with open_engine(url).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_migrations_go_back_and_forth(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/greenlane.db")
+    for step in ("head", "base", "head"):
+        with engine.execution_options(writes=True).begin() as connection:
+            config = migration_config()
+            config.attributes["connection"] = connection
+            (command.downgrade if step == "base" else command.upgrade)(config, step)
+    Store.open(f"sqlite:///{tmp_path}/greenlane.db").check()
+
+
+def test_two_processes_that_start_on_one_new_file_both_get_the_schema(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/greenlane.db"
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            Store.open(url).check()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_sqlite_acknowledges_only_what_is_on_disk(store: Store) -> None:
+    with store._engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/nowhere/greenlane.db"])
+def test_a_database_that_cannot_be_opened_is_one_clear_error(url: str) -> None:
+    with pytest.raises(StoreUnavailableError) as failure:
+        Store.open(url)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_file_that_is_no_database_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "greenlane.db").write_bytes(b"not a database, but long enough to look like one " * 50)
+    with pytest.raises(StoreUnavailableError) as failure:
+        Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    assert "\n" not in str(failure.value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_every_text_comes_back_to_the_character(store: Store, text: str) -> None:
+    wanted = replace(request(f"PA-{UlidSource()()}"), documents=(Document("d1", text),))
+    stored = accept(store, wanted)
+    assert store.request(stored.authorization_id).request == wanted
+
+
+def test_a_request_survives_its_record() -> None:
+    body = request_body()
+    body["service"] |= {"start_date": "2026-12-01", "end_date": "2026-12-31", "place_of_service": "22"}
+    wanted = parse_request(body)
+    assert request_from_record(request_record(wanted), wanted.documents) == wanted
+
+
+def test_an_external_id_is_stored_once_and_other_content_is_refused(store: Store) -> None:
+    first = accept(store, request(), content_hash="a")
+    assert accept(store, request(), content_hash="a").authorization_id == first.authorization_id
+    with pytest.raises(ContentConflictError):
+        accept(store, request(), content_hash="b")
+
+
+def test_tenants_do_not_see_each_other(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/greenlane.db"
+    ours = Store.open(url)
+    theirs = Store(open_engine(url), tenant="other")
+    stored = accept(ours, request(), content_hash="a")
+    accept(theirs, request(), content_hash="b")
+
+    with pytest.raises(UnknownAuthorizationError):
+        theirs.request(stored.authorization_id)
+    assert len(ours.cases(limit=10)) == len(theirs.cases(limit=10)) == 1
+
+
+def test_the_first_result_of_a_revision_stays(store: Store) -> None:
+    stored = accept(store, request())
+    assert keep(store, stored, route=Route.NURSE_REVIEW)
+    assert not keep(store, stored, route=Route.FAST_TRACK)
+
+    result = store.result(stored.authorization_id)
+    assert result is not None
+    assert result.route is Route.NURSE_REVIEW
+    assert store.cases(limit=10)[0].route is Route.NURSE_REVIEW
+
+
+def test_a_late_result_of_an_older_revision_does_not_route_the_newer_one(store: Store) -> None:
+    stored = accept(store, request())
+    store.add_documents(stored.authorization_id, [ReceivedDocument(Document("d2", "More."), b"More.")])
+    assert keep(store, stored)
+
+    listed = store.cases(limit=10)[0]
+    assert (listed.status, listed.route) == ("received", None)
+    assert store.pending() == (stored.authorization_id,)
+    assert store.result(stored.authorization_id) is None
+
+
+def test_what_has_no_result_is_pending_until_it_has_one(store: Store) -> None:
+    later = accept(store, request("PA-1"), due_at=NOW + timedelta(days=1))
+    sooner = accept(store, request("PA-2"), due_at=NOW)
+    assert store.pending() == (sooner.authorization_id, later.authorization_id)
+    keep(store, sooner)
+    assert store.pending() == (later.authorization_id,)
+
+
+def test_paging_neither_skips_nor_repeats_cases_that_are_due_at_the_same_moment(store: Store) -> None:
+    for number in range(7):
+        accept(store, request(f"PA-{number}"), due_at=NOW + timedelta(microseconds=number // 3))
+    seen: list[str] = []
+    position = None
+    while page := store.cases(limit=2, after=position):
+        seen += [case.external_id for case in page]
+        position = ListPosition(page[-1].due_at, page[-1].authorization_id)
+    assert sorted(seen) == [f"PA-{number}" for number in range(7)]
+    assert seen[:3] == ["PA-0", "PA-1", "PA-2"]
+
+
+def test_the_list_is_read_from_an_index(store: Store, tmp_path: Path) -> None:
+    plan = sqlite3.connect(tmp_path / "greenlane.db").execute(
+        "EXPLAIN QUERY PLAN SELECT * FROM authorizations WHERE tenant = 'default' "
+        "AND (due_at, authorization_id) > ('2026', '0') ORDER BY due_at, authorization_id LIMIT 50"
+    )
+    steps = " ".join(row[3] for row in plan)
+    assert "ix_authorizations_due" in steps
+    assert "TEMP B-TREE" not in steps
+
+
+def test_ulids_grow_also_when_the_clock_steps_back() -> None:
+    ticks = iter([5.0, 5.0, 4.0, 6.0])
+    source = UlidSource(clock=lambda: next(ticks))
+    made = [source() for _ in range(4)]
+    assert made == sorted(set(made))
+    assert all(is_ulid(ulid) for ulid in made)
+    assert not is_ulid("8" + made[0][1:])
+    assert not is_ulid(made[0].lower())
