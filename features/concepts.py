@@ -12,6 +12,8 @@ from features.tokens import Tokens
 
 _NEAR_BEFORE_OR_AFTER = 3
 _WITHIN = 6
+_GAP_ENDS = frozenset({"no", "not", "nor", "never", "without", "denies", "denied", "but", ";"})
+"""A gap does not reach over these: "pain, no numbness of the leg" is no pain of the leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def _after_gap(words: tuple[str, ...], position: int, stop: int, segment: Segmen
             end = start + len(variant)
             if end <= stop and words[start:end] == variant:
                 return start, end
+        if words[start] in _GAP_ENDS:
+            break
     return (position, position) if () in segment.variants else None
 
 

@@ -54,13 +54,19 @@ class CourseReader:
 
     def nearest(self, tokens: Tokens, mentions: Sequence[CourseMention], first: int, last: int) -> Course | None:
         """The course of the treatment at tokens ``first`` to ``last``: that of the nearest words; None: none are near."""
-        best: tuple[int, int] | None = None
-        course = None
+        near = []
         for mention in mentions:
             distance = _distance(tokens.words, mention, first, last)
-            if distance <= _FARTHEST and (best is None or (distance, mention.rank) < best):
-                best, course = (distance, mention.rank), mention.course
-        return course
+            if distance <= _FARTHEST and not any(_within(mention, other) for other in mentions):
+                # What was advised or authorized may have been done as well: any word on that counts for more.
+                near.append((mention.course is Course.PLANNED, distance, mention.rank, mention.course))
+        return min(near)[-1] if near else None
+
+
+def _within(mention: CourseMention, other: CourseMention) -> bool:
+    """Whether ``mention`` is part of a longer phrase: "completed" in "to be completed"."""
+    inside = other.first <= mention.first and mention.last <= other.last
+    return inside and other.last - other.first > mention.last - mention.first
 
 
 def _distance(words: Sequence[str], mention: CourseMention, first: int, last: int) -> int:

@@ -99,9 +99,9 @@ class FactReader:
         text = document.text
         expressions = find_time_expressions(text, document.date)
         timings = time_mentions(note.tokens, note.sentences, note.mentions, expressions, document.date)
-        sides = _Sides(text, note.sections)
-        regions = _regions(note)
         boxes = find_checkboxes(text)
+        sides = _Sides(blank_unticked(text, boxes) if boxes else text, note.sections)
+        regions = _regions(note)
         results = _sign_results(note, blank_unticked(text, boxes) if boxes else text)
         denied = [(box.start, box.end, box) for box in unticked(boxes)] + answered_no(text, boxes)
         prescribed = [(count.start, count.end) for count in find_session_counts(text) if count.computed]
@@ -131,8 +131,10 @@ class FactReader:
         prescribed: Sequence[tuple[int, int]],
     ) -> Fact:
         mention = note.mentions[number]
-        assertion = _with_boxes(without_own_words(note.assertions[number], mention), mention, denied)
+        assertion = _with_boxes(note.assertions[number], mention, denied)
         concept = mention.concept
+        if concept.category == "treatment":
+            timing = _until(timing, note.document.date)
         value: float | str | None = timing.value
         unit = timing.unit
         if concept.needs_result:
@@ -176,6 +178,8 @@ class FactReader:
             return None
         if assertion.hypothetical:
             return Course.PLANNED
+        if timing.ended and note.document.date and timing.ended > note.document.date:
+            return Course.PLANNED
         start, end = note.sentences[mention.sentence]
         first, last = _token_range(note.tokens, start, end)
         first, last = max(first, mention.first - _COURSE_WINDOW), min(last, mention.last + _COURSE_WINDOW)
@@ -195,24 +199,11 @@ class FactReader:
         return None
 
 
-def without_own_words(assertion: Assertion, mention: Mention) -> Assertion:
-    """Cues that are words of the term itself are no cues: "absent ankle reflex" is a finding, not a denied one."""
-    if not assertion.cues:
-        return assertion
-    cues = tuple(
-        cue for cue in assertion.cues if not any(start <= cue.start and cue.end <= end for start, end in mention.words)
-    )
-    if len(cues) == len(assertion.cues):
-        return assertion
-    flags = {cue.flag for cue in cues}
-    return Assertion(
-        "negated" in flags,
-        "uncertain" in flags,
-        "historical" in flags,
-        "hypothetical" in flags,
-        "family" in flags,
-        cues,
-    )
+def _until(timing: Timing, today: date | None) -> Timing:
+    """Of a treatment that ends after the document was written, the part before: the rest is a plan."""
+    if today and timing.began and timing.ended and timing.began < today < timing.ended:
+        return replace(timing, ended=None, value=float((today - timing.began).days), unit="d")
+    return timing
 
 
 def _token_range(tokens: Tokens, start: int, end: int) -> tuple[int, int]:
@@ -385,6 +376,10 @@ def _with_treatment_of_document(note: Note, facts: list[Fact], expressions: Time
     attended = [c for c in counts if "attend" in document.text[c.start : c.end].lower()] or counts
     if attended and max(count.count for count in attended) <= _FEW_VISITS:
         course = Course.NOT_ATTENDED
+    if not counts and Course.NOT_ATTENDED in {
+        words.course for words in packaged_courses().mentions(note.tokens, 0, len(note.tokens))
+    }:
+        course = Course.NOT_ATTENDED
     if began is None and ended and isinstance(value, float) and unit:
         began = ended - timedelta(days=round(to_days(value, unit)))
     whole = replace(
@@ -410,7 +405,7 @@ def _span_of_document(
     """
     text, today = note.document.text, note.document.date
     for period in expressions.periods:
-        if period.ended and period.began < period.ended:
+        if period.ended and period.began < period.ended and (today is None or period.ended <= today):
             return period.began_latest, period.ended_earliest, None, None, [(period.start, period.end)]
     began, ended = labelled_dates(text, expressions.dates)
     if not (began and ended):

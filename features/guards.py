@@ -39,11 +39,15 @@ _BIRTH = re.compile(
     re.IGNORECASE,
 )
 _FEMALE = frozenset({"female", "f", "woman", "lady", "girl"})
+_RELATIVES = (
+    r"mother|father|sister|brother|son|daughter|wife|husband|spouse|aunt|uncle|cousin|grand\w+|child|children|parent|partner"
+)
 _FAMILY_BEFORE = re.compile(
-    r"\b(?:mother|father|sister|brother|son|daughter|wife|husband|spouse|aunt|uncle|cousin|grand\w+|child|children|parent|partner)"
+    rf"\b(?:{_RELATIVES})"
     r"(?:'s)?\W+(?:\w+\W+){0,4}$",
     re.IGNORECASE,
 )
+_FAMILY_AFTER = re.compile(rf"\W{{0,3}}(?:[a-z-]+\s){{0,2}}?(?:{_RELATIVES})\b", re.IGNORECASE)
 _SIDE_OF_CODE = re.compile(r"\b(RT|LT|RIGHT|LEFT|BILATERAL)\b", re.IGNORECASE)
 
 _COPIED_WORDS = 9
@@ -140,6 +144,7 @@ def about_someone_else(document: Document, request: AuthorizationRequest) -> str
         match
         for match in _AGE.finditer(text)
         if not _FAMILY_BEFORE.search(text[max(0, match.start() - 60) : match.start()])
+        and not _FAMILY_AFTER.match(text, match.end())
     ]
     if ages:
         tokens = tokenize(text)

@@ -11,7 +11,7 @@ import binascii
 import datetime
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AwareDatetime,

@@ -43,7 +43,10 @@ def read_results(text: str, signs: Sequence[tuple[int, int]], lo: int, hi: int) 
     A result stands right before its sign ("positive Lachman"), after it ("Lachman: neg"), or after the last sign of a
     list ("Lachman and anterior drawer are positive"), which it then gives to the whole list.
     """
-    found = [SignResult("negative" if m["negative"] else "positive", m.start(), m.end()) for m in _RESULT.finditer(text, lo, hi)]
+    found = [
+        SignResult("negative" if m["negative"] else "positive", m.start(), m.end())
+        for m in _RESULT.finditer(text, lo, hi)
+    ]
     results: list[SignResult | None] = [None] * len(signs)
     for index in range(len(signs) - 1, -1, -1):
         start, end = signs[index]

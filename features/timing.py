@@ -258,16 +258,21 @@ def _share(text: str, mentions: Sequence[Mention], numbers: Sequence[int], timin
 
 
 def _share_dates(mentions: Sequence[Mention], numbers: Sequence[int], timings: list[Timing]) -> None:
-    """One test named twice in a sentence ("X-ray: knee film of 9/12/2025 ...") has one date."""
+    """One test named twice in a sentence ("X-ray: knee film of 9/12/2025 ...") has one date, and so have two concepts
+    in the same words."""
     dated: dict[str, date] = {}
     for number in numbers:
         on = timings[number].on
         if on is not None:
             dated.setdefault(mentions[number].concept.concept_id, on)
+    before: int | None = None
     for number in numbers:
         on = dated.get(mentions[number].concept.concept_id)
+        if on is None and before is not None and mentions[number].start < mentions[before].end:
+            on = timings[before].on
         if timings[number].on is None and on is not None:
             timings[number] = replace(timings[number], on=on)
+        before = number
 
 
 def _without(text: str, start: int, end: int, timings: Sequence[Timing]) -> str:

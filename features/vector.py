@@ -79,7 +79,9 @@ def build_vector(
         "uncertain_share": sum(f.assertion.uncertain for f in own) / len(own) if own else 0.0,
         "planned_treatments": float(len({f.concept for f in facts if f.course is Course.PLANNED})),
         "treatments_done": float(
-            len({f.concept for f in facts if f.course is not None and f.course in _DONE and f.assertion.is_patients_own})
+            len(
+                {f.concept for f in facts if f.course is not None and f.course in _DONE and f.assertion.is_patients_own}
+            )
         ),
         "undated_documents": float(sum(document.date is None for document in request.documents)),
         "documents": float(len(request.documents)),

@@ -12,4 +12,6 @@ PIPELINE = "2026.11.1"
 
 def pipeline_version() -> str:
     """Code version, lexicon hash, policies hash and feature schema hash."""
-    return f"{PIPELINE}+lexicon.{load_lexicon().hash[:8]}.policies.{load_policies().hash[:8]}.features.{SCHEMA.hash[:8]}"
+    return (
+        f"{PIPELINE}+lexicon.{load_lexicon().hash[:8]}.policies.{load_policies().hash[:8]}.features.{SCHEMA.hash[:8]}"
+    )
