@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from enum import IntEnum
 
 from features.durations import to_days
@@ -358,6 +358,12 @@ def _time(
     document = context.documents[fact.document_id]
     if evidence.dated and not (fact.date or fact.began or fact.ended or document.type == "therapy_note"):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without a date.")
+    if evidence.onset_within is not None:
+        onset = _onset(fact, document)
+        if onset is None:
+            return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without a date.")
+        if (context.day - onset).days > to_days(evidence.onset_within.value, evidence.onset_within.unit) + _SLACK_DAYS:
+            return _Finding(fact, _Says.AGAINST, f"{name} is from {onset.isoformat()}, too long before the request.")
     if evidence.within is None and evidence.beyond is None:
         return None
     when = context.when(fact)
@@ -369,6 +375,15 @@ def _time(
     if evidence.beyond is not None and age < to_days(evidence.beyond.value, evidence.beyond.unit) - _SLACK_DAYS:
         return _Finding(fact, _Says.AGAINST, f"{name} is from {when.isoformat()}, too close to the request.")
     return None
+
+
+def _onset(fact: Fact, document: Document) -> date | None:
+    """When something began or happened: its date, else as long before its document as the note says it has lasted."""
+    stated = fact.began or fact.date
+    if stated is not None or document.date is None:
+        return stated
+    days = _days(fact)
+    return document.date - timedelta(days=round(days)) if days is not None else None
 
 
 def _order(

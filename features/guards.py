@@ -40,7 +40,8 @@ _BIRTH = re.compile(
 )
 _FEMALE = frozenset({"female", "f", "woman", "lady", "girl"})
 _RELATIVES = (
-    r"mother|father|sister|brother|son|daughter|wife|husband|spouse|aunt|uncle|cousin|grand\w+|child|children|parent|partner"
+    r"mother|father|sister|brother|son|daughter|wife|husband|spouse|aunt|uncle|cousin|grand\w+|child|children|parent"
+    r"|partner"
 )
 _FAMILY_BEFORE = re.compile(
     rf"\b(?:{_RELATIVES})"

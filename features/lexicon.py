@@ -11,8 +11,8 @@ A file holds one category and its concepts::
         abbreviations: [{term: PT, not_beside: [INR, PTT]}]
 
 ``terms`` match whatever their case; ``abbreviations`` match as written, and not within three words of one of
-``not_beside``; with ``beside``, only within six words of one of those. In a term ``a|b`` are alternatives for one word,
-``word?`` may be missing and ``<n>`` stands for up to ``n`` words of the same sentence.
+``not_beside``; with ``beside``, only within six words of one of those. In a term ``a|b`` are alternatives for one word
+(``xray|x_ray``: an alternative of two words), ``word?`` may be missing and ``<n>`` stands for up to ``n`` words of the same sentence.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ def _expand(words: Sequence[str], term: str, where: str, *, optional_whole: bool
     choices: list[tuple[Words, ...]] = []
     for word in words:
         optional = word.endswith("?")
-        variants = [tuple(w for w in tokenize(v).words if w != "-") for v in word.rstrip("?").split("|")]
+        variants = [
+            tuple(w for w in tokenize(v.replace("_", " ") if v.strip("_") else v).words if w != "-")
+            for v in word.rstrip("?").split("|")
+        ]
         if any(not variant for variant in variants):
             raise LexiconError(f"{where}: term {term!r} has an empty word")
         choices.append((*variants, ()) if optional else tuple(variants))

@@ -57,6 +57,7 @@ class Evidence(_Part):
     - ``dated``: the document itself gives a date or period for it;
     - ``courses``: how a treatment went (default for treatments: it took place);
     - ``within``: it was so no longer than this before the request; ``beyond``: it was so at least this long before;
+    - ``onset_within``: it began or happened no longer than this before the request, by a date or length the notes give;
     - ``historical``: also when the note puts it in the past; ``earlier``: only when it does, or dates it before itself;
     - ``same_side``: not on the other side than the request's; ``regions``: not about another part of the body;
     - ``document_types``, ``sections``: where it counts;
@@ -73,6 +74,7 @@ class Evidence(_Part):
     dated: bool = False
     courses: tuple[Course, ...] = ()
     within: Span | None = None
+    onset_within: Span | None = None
     beyond: Span | None = None
     historical: bool = False
     earlier: bool = False

@@ -27,6 +27,12 @@ _PART_OF_BODY = "body_part"
 _FARTHEST = 110
 _COMMA = 12
 _OTHER_MENTION = 15
+_LINKED = 25
+"""A length that "for" or "x" ties to the words before it, or "of" to those after, is so much nearer to them."""
+_LEADS_BACK = re.compile(
+    r"(?:\b(?:for|x|over|times|lasting)|\bfor (?:the )?(?:past|last|about|almost|over))\s*$", re.IGNORECASE
+)
+_LEADS_ON = re.compile(r"\s*(?:of|with|hx|history)\b", re.IGNORECASE)
 _LOOK_BACK = 400
 _LONGEST_JOINT = 60
 _SIDE_BY_SIDE = 12
@@ -179,16 +185,23 @@ def _nearest(
     candidates = candidates[first:last]
     for number in candidates:
         mention = mentions[number]
+        bonus = 0
         if mention.end <= start:
             between = text[mention.end : start]
+            bonus = _LINKED if _LEADS_BACK.search(between) else 0
             others = sum(mention.end <= mentions[n].start and mentions[n].end <= start for n in candidates)
         elif mention.start >= end:
             between = text[end : mention.start]
+            bonus = _LINKED if _LEADS_ON.match(between) else 0
             others = sum(end <= mentions[n].start and mentions[n].end <= mention.start for n in candidates)
         else:
             between, others = "", 0
         distance = (
-            len(between) + _COMMA * between.count(",") + 3 * _COMMA * between.count(";") + _OTHER_MENTION * others
+            len(between)
+            + _COMMA * between.count(",")
+            + 3 * _COMMA * between.count(";")
+            + _OTHER_MENTION * others
+            - bonus
         )
         if distance <= _FARTHEST and (best is None or distance < best[0]):
             best = (distance, number)
@@ -265,14 +278,16 @@ def _share_dates(mentions: Sequence[Mention], numbers: Sequence[int], timings: l
         on = timings[number].on
         if on is not None:
             dated.setdefault(mentions[number].concept.concept_id, on)
-    before: int | None = None
+    for first, second in pairwise(numbers):
+        if mentions[second].start < mentions[first].end:
+            # Two concepts in the same words ("low back pain radiating to the leg") share what is said of their time.
+            for source, target in ((first, second), (second, first)):
+                if timings[target] == Timing():
+                    timings[target] = timings[source]
     for number in numbers:
         on = dated.get(mentions[number].concept.concept_id)
-        if on is None and before is not None and mentions[number].start < mentions[before].end:
-            on = timings[before].on
         if timings[number].on is None and on is not None:
             timings[number] = replace(timings[number], on=on)
-        before = number
 
 
 def _without(text: str, start: int, end: int, timings: Sequence[Timing]) -> str:
