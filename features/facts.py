@@ -139,9 +139,12 @@ class FactReader:
         unit = timing.unit
         if concept.needs_result:
             value, unit = None, None
-            if result is not None:
+            if result is not None and assertion.negated and mention.start <= result[1] and result[2] <= mention.end:
+                # "No varus laxity": a result that is the sign's own name does not outweigh what is said about it.
+                value = "negative"
+            elif result is not None:
                 value = result[0]
-                assertion = _with_result(assertion, result)
+                assertion = _with_result(assertion, result, mention, note.document.text)
         course = self._course(note, mention, assertion, timing, prescribed) if concept.category == "treatment" else None
         on = timing.on or (studied if concept.category in _DATED_BY_STUDY else None)
         sentence = note.sentences[mention.sentence]
@@ -220,14 +223,23 @@ def _section_at(sections: Sequence[Section], position: int) -> Section | None:
     return sections[place] if place >= 0 and position < sections[place].end else None
 
 
-def _with_result(assertion: Assertion, result: tuple[str, int, int]) -> Assertion:
+def _with_result(assertion: Assertion, result: tuple[str, int, int], mention: Mention, text: str) -> Assertion:
     word, start, end = result
     if word == "negative":
         if assertion.negated:
             return assertion
         return replace(assertion, negated=True, cues=(*assertion.cues, Cue("negated", start, end, "negative result")))
-    # A stated positive result outweighs a negation that was meant for something else in the sentence.
-    return replace(assertion, negated=False, cues=tuple(cue for cue in assertion.cues if cue.flag != "negated"))
+    if mention.start <= start and end <= mention.end:
+        # "No varus laxity": the result is a word of the sign itself and says nothing against the negation.
+        return assertion
+    # A result of its own outweighs a negation that was meant for something else: one beyond a comma, or one that
+    # follows ("Lachman positive, McMurray negative").
+    cues = tuple(
+        cue
+        for cue in assertion.cues
+        if cue.flag != "negated" or (cue.end <= mention.start and "," not in text[cue.end : mention.start])
+    )
+    return replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
 
 
 def _with_boxes(assertion: Assertion, mention: Mention, denied: Sequence[tuple[int, int, Checkbox]]) -> Assertion:
