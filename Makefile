@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-DEMO_CASES ?= 2400
+DEMO_CASES ?= 8000
 SAMPLES := data_samples/requests.jsonl
 
 .PHONY: help setup demo serve train test test-slow check format lock clean

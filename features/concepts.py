@@ -49,16 +49,22 @@ class ConceptMatcher:
     def mentions(self, tokens: Tokens, sentences: Sequence[tuple[int, int]]) -> list[Mention]:
         """Mentions in order. Of overlapping ones of one concept the longest stays; concepts may overlap each other."""
         ends = [bisect_left(tokens.starts, end) for _, end in sentences]
+        in_text = frozenset(tokens.words)
         found: list[Mention] = []
         sentence = 0
         for hit in self._trie.hits(tokens):
+            concept, term = hit.payload
+            rest = term.segments[1:]
+            # Most terms with a gap fall here: not one of the words that must follow stands anywhere in the text.
+            if rest and () not in rest[0].variants and in_text.isdisjoint(rest[0].by_first):
+                continue
             while sentence < len(ends) and hit.first >= ends[sentence]:
                 sentence += 1
             if sentence == len(ends):
                 break
-            concept, term = hit.payload
-            runs = follow(tokens.words, hit.first, hit.last, ends[sentence], term.segments[1:])
-            if runs is None or runs[-1][1] > ends[sentence] or not _fits(tokens, hit.first, runs[-1][1], term):
+            stop = ends[sentence]
+            runs = follow(tokens.words, hit.first, hit.last, stop, rest) if rest else [(hit.first, hit.last)]
+            if runs is None or runs[-1][1] > stop or not _fits(tokens, hit.first, runs[-1][1], term):
                 continue
             last = runs[-1][1]
             words = tuple((tokens.starts[a], tokens.ends[b - 1]) for a, b in runs)

@@ -52,6 +52,8 @@ _FAMILY_AFTER = re.compile(rf"\W{{0,3}}(?:[a-z-]+\s){{0,2}}?(?:{_RELATIVES})\b",
 _SIDE_OF_CODE = re.compile(r"\b(RT|LT|RIGHT|LEFT|BILATERAL)\b", re.IGNORECASE)
 
 _COPIED_WORDS = 9
+_PAGE = re.compile(r"\bpage\s{1,3}(?P<page>\d{1,3})\s{1,3}of\s{1,3}(?P<of>\d{1,3})\b", re.IGNORECASE)
+_MOST_PAGES = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,21 @@ def unreadable(document: Document) -> str | None:
     return None
 
 
+def missing_pages(document: Document) -> tuple[int, ...]:
+    """The pages a document says it has ("Page 1 of 3") and does not hold, in order."""
+    named = [(int(match["page"]), int(match["of"])) for match in _PAGE.finditer(document.text)]
+    last = max((of for _, of in named), default=0)
+    return tuple(sorted(set(range(1, min(last, _MOST_PAGES) + 1)) - {page for page, _ in named}))
+
+
 def _reading_guards(request: AuthorizationRequest) -> Iterable[Guard]:
     for document in request.documents:
         why = unreadable(document)
         if why is not None:
             yield Guard("unreadable_document", f"Document {document.document_id} {why}.")
+        elif missing_pages(document):
+            pages = ", ".join(str(page) for page in missing_pages(document)[:5])
+            yield Guard("missing_pages", f"Document {document.document_id} says it has more pages; missing: {pages}.")
 
 
 def _age_on(birth: date, day: date) -> int:

@@ -10,8 +10,8 @@ A file holds one category and its concepts::
         terms: [physical therapy, "physio|physiotherapy", "therapy <2> sessions|visits"]
         abbreviations: [{term: PT, not_beside: [INR, PTT]}]
 
-``terms`` match whatever their case; ``abbreviations`` match as written, and not within three words of one of
-``not_beside``; with ``beside``, only within six words of one of those. In a term ``a|b`` are alternatives for one word
+``terms`` match whatever their case, ``abbreviations`` as written. Either may be an entry with ``not_beside`` (it does not
+count within three words of one of those) or ``beside`` (it counts only within six words of one of those). In a term ``a|b`` are alternatives for one word
 (``xray|x_ray``: an alternative of two words), ``word?`` may be missing and ``<n>`` stands for up to ``n`` words of the same sentence.
 """
 
@@ -146,15 +146,15 @@ def parse_term(term: str, where: str = "term") -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def _abbreviation(entry: Any, where: str) -> Term:
-    data = {"term": entry} if isinstance(entry, str) else dict(entry)
+def _term(entry: Any, where: str, *, as_written: bool) -> Term:
+    data = dict(entry) if isinstance(entry, Mapping) else {"term": str(entry)}
     unknown = set(data) - {"term", "beside", "not_beside"}
     if unknown or not isinstance(data.get("term"), str):
-        raise LexiconError(f"{where}: an abbreviation has term, beside and not_beside, all text")
+        raise LexiconError(f"{where}: a term has term, beside and not_beside, all text")
     return Term(
         data["term"],
         parse_term(data["term"], where),
-        written=data["term"],
+        written=data["term"] if as_written else None,
         beside=frozenset(str(word).lower() for word in data.get("beside", ())),
         not_beside=frozenset(str(word).lower() for word in data.get("not_beside", ())),
     )
@@ -169,8 +169,8 @@ def _concept(concept_id: str, data: Mapping[str, Any], category: str, file: str)
     ignore = frozenset(data.get("ignore", ()))
     if ignore - _FLAGS:
         raise LexiconError(f"{where}: ignore takes {', '.join(sorted(_FLAGS))}")
-    terms = [Term(str(term), parse_term(str(term), where)) for term in data.get("terms", ())]
-    terms += [_abbreviation(entry, where) for entry in data.get("abbreviations", ())]
+    terms = [_term(entry, where, as_written=False) for entry in data.get("terms", ())]
+    terms += [_term(entry, where, as_written=True) for entry in data.get("abbreviations", ())]
     if not terms:
         raise LexiconError(f"{where}: needs at least one term or abbreviation")
     return Concept(

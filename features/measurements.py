@@ -310,6 +310,9 @@ def _named(
 ) -> list[Measurement]:
     """What was measured under the name at ``name``; empty where no value follows."""
     start, end = name.span()
+    if lower[max(lo, start - 1) : start] == "/" and not lower[max(lo, start - 2) : start - 1].isalpha():
+        # "24.2 /hr" ends with a unit; no name begins there.
+        return []
     stop = min(hi, end + _WINDOW)
     kind = lexicon.by_name[_normal(name.group()).lower()]
     head = kind.head.match(lower, end, stop)

@@ -125,7 +125,6 @@ def _missing(reading: Reading) -> tuple[Missing, ...]:
 def system_error_result(request: AuthorizationRequest) -> TriageResult:
     """The answer where reading failed: a nurse, with the reason ``system_error`` and nothing half-read."""
     from models.clocks import due_at
-    from models.versions import pipeline_version
 
     return TriageResult(
         external_id=request.external_id,
@@ -140,5 +139,16 @@ def system_error_result(request: AuthorizationRequest) -> TriageResult:
         contributions=(),
         missing=(),
         model=None,
-        pipeline_version=pipeline_version(),
+        pipeline_version=_version_or_unknown(),
     )
+
+
+def _version_or_unknown() -> str:
+    """The version, or ``unknown`` where a broken lexicon or policy file is the very thing that failed."""
+    from models.versions import pipeline_version
+
+    try:
+        return pipeline_version()
+    except Exception as error:
+        _log.error("the version cannot be told: %s", type(error).__name__)
+        return "unknown"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from building import RECEIVED, body, document, request
 
-from features.errors import RequestRefusedError
+from features.errors import LexiconError, RequestRefusedError
 from features.guards import MOST_CHARACTERS
 from features.request import parse_request
 from features.types import Document
@@ -201,6 +201,8 @@ def test_a_service_before_its_policy_was_in_force_goes_to_a_nurse() -> None:
         "features.reading.human_review",
         "features.reading.build_vector",
         "models.routing.route",
+        "models.versions.reading_version",
+        "features.reading.load_policies",
     ],
 )
 def test_an_exception_in_the_middle_goes_to_a_nurse_as_system_error(
@@ -216,6 +218,17 @@ def test_an_exception_in_the_middle_goes_to_a_nurse_as_system_error(
     assert result.external_id == "PA-1"
     assert result.due_at == RECEIVED + timedelta(days=7)
     assert SECRET not in repr(result)
+
+
+def test_a_broken_lexicon_loses_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise LexiconError("findings.yaml: not valid YAML near line 3")
+
+    for place in ("features.reading.extract", "features.reading.load_lexicon", "features.version.load_lexicon"):
+        monkeypatch.setattr(place, broken)
+    result = triage(request(), bundle=None)
+    assert codes(result) == {"system_error"}
+    assert result.pipeline_version == "unknown"
 
 
 def test_a_document_of_an_unknown_kind_of_object_is_a_system_error_not_a_crash() -> None:

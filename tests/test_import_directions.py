@@ -25,7 +25,18 @@ ONLY_IN = {
     "medspacy": {"features/pipeline.py", "features/sentences.py", "features/facts.py"},
 }
 OUTSIDE_OF_ROOM = {
-    "features": {"mlflow", "sklearn", "skops", "mapie", "fastapi", "starlette", "sqlalchemy", "jinja2", "typer", "rich"},
+    "features": {
+        "mlflow",
+        "sklearn",
+        "skops",
+        "mapie",
+        "fastapi",
+        "starlette",
+        "sqlalchemy",
+        "jinja2",
+        "typer",
+        "rich",
+    },
     "models": {"spacy", "medspacy", "mlflow", "mapie", "fastapi", "starlette", "sqlalchemy", "jinja2", "typer", "rich"},
     "training": {"fastapi", "starlette", "sqlalchemy", "alembic", "jinja2"},
     "serving": {"mlflow", "mapie", "sklearn", "skops", "spacy", "medspacy"},

@@ -1,0 +1,29 @@
+"""Shared fixtures; the builders they use stand in building.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_notes() -> list[str]:
+    """The texts of the transcribed notes beside the repository; skips where they are not there."""
+    path = SHARED_DATA / "mtsamples_notes.jsonl"
+    if not path.exists():
+        pytest.skip("the transcribed notes are not beside this repository (../shared/data/mtsamples_notes.jsonl)")
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line)["text"] for line in lines]
+
+
+@pytest.fixture(scope="session")
+def sample_bodies() -> list[dict[str, Any]]:
+    """The written sample requests, each with the route it should take."""
+    path = Path(__file__).parents[1] / "data_samples" / "requests.jsonl"
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]

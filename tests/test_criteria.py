@@ -1,0 +1,466 @@
+"""Facts held against a policy: four values, what each kind of evidence asks for, and the sentence that says why."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from building import VISIT, context, days_before, document, fact
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.criteria import Context, evaluate, human_review
+from features.policy import CoveragePolicy, parse_policy
+from features.types import Assertion, Course, CriterionResult, Fact, Status
+
+MET, NOT_MET, SILENT, TORN = Status.MET, Status.NOT_MET, Status.NOT_DOCUMENTED, Status.CONFLICTING
+HEAD = """
+policy_id: test-policy
+version: "1"
+title: A policy for a test
+family: imaging
+effective: {from: 2026-01-01}
+sources: [{id: none, kind: test}]
+codes: [{system: CPT, code: "1"}]
+"""
+SIGNS = ("fever", "snoring", "insomnia", "stroke")
+
+
+def leaf_yaml(concept: str, **evidence: str) -> str:
+    more = "".join(f", {key}: {value}" for key, value in evidence.items())
+    return (
+        f"{{id: {concept.replace('_', '-')}, statement: The patient has it documented, basis: common, ask: Please send it., "
+        f"evidence: {{concepts: [{concept}]{more}}}}}"
+    )
+
+
+def policy(criteria: str, human: str = "[]") -> CoveragePolicy:
+    return parse_policy(f"{HEAD}criteria: {criteria}\nhuman_review: {human}\n", "test.yaml")
+
+
+def judge(facts: list[Fact], at: Context | None = None, concept: str = "fever", **evidence: str) -> CriterionResult:
+    """The result of a single leaf about ``concept``."""
+    numbered = [replace(made, fact_id=f"f{n}") for n, made in enumerate(facts, 1)]
+    (result,) = evaluate(policy(leaf_yaml(concept, **evidence)), numbered, at or context())
+    assert set(result.evidence) <= {made.fact_id for made in numbered}
+    assert result.explanation.endswith(".")
+    assert "\n" not in result.explanation
+    return result
+
+
+def status(facts: list[Fact], at: Context | None = None, concept: str = "fever", **evidence: str) -> Status:
+    return judge(facts, at, concept, **evidence).status
+
+
+def therapy(**changes: Any) -> Fact:
+    values: dict[str, Any] = {"value": 8.0, "unit": "wk", "course": Course.COMPLETED}
+    return fact("physical_therapy", "treatment", **{**values, **changes})
+
+
+def sign_facts(wanted: dict[str, Status]) -> list[Fact]:
+    """Facts that give each leaf of ``SIGNS`` the wanted status."""
+    made: list[Fact] = []
+    for concept, value in wanted.items():
+        affirmed, denied = fact(concept), fact(concept, assertion=Assertion(negated=True))
+        made += {MET: [affirmed], NOT_MET: [denied], SILENT: [], TORN: [affirmed, denied]}[value]
+    return [replace(one, fact_id=f"f{n}") for n, one in enumerate(made, 1)]
+
+
+def node_status(kind: str, wanted: list[Status]) -> Status:
+    names = SIGNS[: len(wanted)]
+    below = "[" + ", ".join(leaf_yaml(name) for name in names) + "]"
+    tree = f"{{id: whole, statement: The whole is shown, {kind.replace('...', below)}}}"
+    results = evaluate(policy(tree), sign_facts(dict(zip(names, wanted, strict=True))), context())
+    assert [result.status for result in results[1:]] == wanted
+    return results[0].status
+
+
+@pytest.mark.parametrize(("one", "two"), list(itertools.product(Status, repeat=2)))
+def test_all_takes_the_worst_of_four_values(one: Status, two: Status) -> None:
+    worst = next(value for value in (TORN, NOT_MET, SILENT, MET) if value in (one, two))
+    assert node_status("all: ...", [one, two]) is worst
+
+
+@pytest.mark.parametrize(("one", "two"), list(itertools.product(Status, repeat=2)))
+def test_any_takes_the_best_of_four_values_unless_two_documents_disagree(one: Status, two: Status) -> None:
+    best = next(value for value in (TORN, MET, SILENT, NOT_MET) if value in (one, two))
+    assert node_status("any: ...", [one, two]) is best
+
+
+@pytest.mark.parametrize("wanted", list(itertools.product(Status, repeat=3)))
+def test_at_least_two_of_three(wanted: tuple[Status, ...]) -> None:
+    met, silent = wanted.count(MET), wanted.count(SILENT)
+    expected = TORN if TORN in wanted else MET if met >= 2 else SILENT if met + silent >= 2 else NOT_MET
+    assert node_status("at_least: 2, of: ...", list(wanted)) is expected
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"), [(MET, NOT_MET), (NOT_MET, MET), (SILENT, SILENT), (TORN, TORN)], ids=str
+)
+def test_not_turns_evidence_around_and_nothing_else(below: Status, expected: Status) -> None:
+    tree = f"{{id: whole, statement: The whole is shown, not: {leaf_yaml('fever')}}}"
+    results = evaluate(policy(tree), sign_facts({"fever": below}), context())
+    assert results[0].status is expected
+
+
+def test_parents_stand_before_children_and_are_named_by_them() -> None:
+    tree = f"{{id: whole, statement: The whole is shown, all: [{leaf_yaml('fever')}, {leaf_yaml('stroke')}]}}"
+    results = evaluate(policy(tree), [fact("fever")], context())
+    assert [(result.criterion_id, result.parent) for result in results] == [
+        ("whole", None),
+        ("fever", "whole"),
+        ("stroke", "whole"),
+    ]
+    assert results[0].decided_by == "stroke"
+    assert results[0].explanation == "1 of 2 parts are met."
+
+
+def test_nothing_found_is_not_documented_and_says_so() -> None:
+    result = judge([])
+    assert result.status is SILENT
+    assert result.evidence == ()
+    assert result.explanation == "Nothing about fever was found."
+    assert result.ask == "Please send it."
+
+
+@pytest.mark.parametrize(
+    ("assertion", "expected"),
+    [
+        (Assertion(), MET),
+        (Assertion(negated=True), NOT_MET),
+        (Assertion(uncertain=True), SILENT),
+        (Assertion(hypothetical=True), NOT_MET),
+        (Assertion(historical=True), SILENT),
+        (Assertion(family=True), SILENT),
+        (Assertion(negated=True, historical=True), SILENT),
+        (Assertion(family=True, negated=True), SILENT),
+    ],
+)
+def test_only_what_is_affirmed_about_the_patient_now_counts(assertion: Assertion, expected: Status) -> None:
+    result = judge([fact("fever", assertion=assertion)])
+    assert result.status is expected
+    assert (result.evidence == ()) == assertion.family
+
+
+def test_the_past_counts_where_the_policy_says_so() -> None:
+    past = fact("fever", assertion=Assertion(historical=True))
+    assert status([past]) is SILENT
+    assert status([past], historical="true") is MET
+
+
+def test_earlier_counts_only_what_lies_before_its_document() -> None:
+    at = context({"d1": document("", day=VISIT)})
+    asked: Any = {"historical": "true", "earlier": "true"}
+    assert status([fact("fever")], at, **asked) is SILENT
+    assert status([fact("fever", date=VISIT)], at, **asked) is SILENT
+    assert status([fact("fever", date=date(2026, 3, 4))], at, **asked) is MET
+    assert status([fact("fever", assertion=Assertion(historical=True))], at, **asked) is MET
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (5, "wk", NOT_MET),
+        (6, "wk", MET),
+        (41, "d", MET),
+        (39, "d", NOT_MET),
+        (1, "mo", NOT_MET),
+        (2, "mo", MET),
+        (1, "a", MET),
+    ],
+)
+def test_lasting_asks_for_a_length(value: float, unit: str, expected: Status) -> None:
+    made = judge([therapy(value=float(value), unit=unit)], concept="physical_therapy", lasting="{value: 6, unit: wk}")
+    assert made.status is expected
+    assert "6 weeks needed" in made.explanation
+
+
+def test_a_length_between_two_dates_outweighs_a_stated_one() -> None:
+    stated = therapy(value=8.0, unit="wk", began=date(2026, 9, 1), ended=date(2026, 9, 22))
+    assert status([stated], concept="physical_therapy", lasting="{value: 6, unit: wk}") is NOT_MET
+
+
+def test_no_length_is_not_documented() -> None:
+    made = judge([therapy(value=None, unit=None)], concept="physical_therapy", lasting="{value: 6, unit: wk}")
+    assert made.status is SILENT
+    assert made.explanation == "Physical therapy is documented without how long."
+
+
+def test_two_short_courses_do_not_add_up() -> None:
+    short = [therapy(value=3.0), therapy(value=4.0)]
+    assert status(short, concept="physical_therapy", lasting="{value: 6, unit: wk}") is NOT_MET
+
+
+@pytest.mark.parametrize("course", Course)
+def test_a_treatment_counts_only_when_it_took_place(course: Course) -> None:
+    took_place = {Course.COMPLETED, Course.ONGOING, Course.FAILED, Course.NOT_TOLERATED, Course.STATED}
+    expected = MET if course in took_place else NOT_MET
+    assert status([therapy(course=course)], concept="physical_therapy") is expected
+
+
+def test_a_treatment_that_is_only_named_is_not_documented() -> None:
+    assert status([therapy(course=None)], concept="physical_therapy") is SILENT
+
+
+def test_courses_narrow_what_counts() -> None:
+    asked: Any = {"concept": "physical_therapy", "courses": "[failed]"}
+    assert status([therapy(course=Course.FAILED)], **asked) is MET
+    assert status([therapy(course=Course.COMPLETED)], **asked) is NOT_MET
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, MET), (60, MET), (62, MET), (63, NOT_MET), (400, NOT_MET)])
+def test_within_counts_back_from_the_day_of_the_request(days: int, expected: Status) -> None:
+    assert status([fact("fever", date=days_before(days))], within="{value: 60, unit: d}") is expected
+
+
+@pytest.mark.parametrize(("days", "expected"), [(10, NOT_MET), (57, NOT_MET), (58, MET), (400, MET)])
+def test_beyond_asks_for_a_time_long_enough_ago(days: int, expected: Status) -> None:
+    assert status([fact("fever", date=days_before(days))], beyond="{value: 60, unit: d}") is expected
+
+
+def test_without_a_date_of_its_own_a_fact_is_as_old_as_its_document() -> None:
+    old = context({"d1": document("", day=days_before(200))})
+    undated = context({"d1": document("", day=None)})
+    assert status([fact("fever")], old, within="{value: 60, unit: d}") is NOT_MET
+    assert status([fact("fever")], undated, within="{value: 60, unit: d}") is SILENT
+
+
+def test_the_end_of_a_treatment_is_its_day() -> None:
+    ended = therapy(began=days_before(300), ended=days_before(30))
+    assert status([ended], concept="physical_therapy", within="{value: 60, unit: d}") is MET
+    long_ago = therapy(began=days_before(300), ended=days_before(250))
+    assert status([long_ago], concept="physical_therapy", within="{value: 60, unit: d}") is NOT_MET
+
+
+def test_dated_asks_the_document_itself_for_a_date() -> None:
+    asked: Any = {"concept": "physical_therapy", "dated": "true"}
+    assert status([therapy()], **asked) is SILENT
+    assert status([therapy(ended=days_before(20))], **asked) is MET
+    from_therapist = context({"d1": document("", kind="therapy_note")})
+    assert status([therapy()], from_therapist, **asked) is MET
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "expected"),
+    [
+        ("left", "left", MET),
+        ("left", "right", SILENT),
+        ("left", "bilateral", MET),
+        ("left", None, MET),
+        (None, "right", MET),
+    ],
+)
+def test_same_side_leaves_the_other_side_out(asked: Any, found: Any, expected: Status) -> None:
+    made = fact("fever", laterality=found)
+    assert status([made], context(side=asked), same_side="true") is expected
+
+
+def test_another_part_of_the_body_does_not_count() -> None:
+    asked: Any = {"concept": "physical_therapy", "regions": "[lumbar]"}
+    assert status([therapy(region="lumbar")], **asked) is MET
+    assert status([therapy(region=None)], **asked) is MET
+    result = judge([therapy(region="neck")], **asked)
+    assert result.status is SILENT
+    assert "another part of the body (neck)" in result.explanation
+
+
+def test_a_course_without_a_part_takes_that_of_the_same_course_elsewhere() -> None:
+    at = context({"d1": document(""), "d2": document("", "d2", "therapy_note")})
+    vague = therapy(region=None, ended=days_before(30))
+    neck = therapy(region="neck", ended=days_before(33), document_id="d2")
+    assert status([vague, neck], at, concept="physical_therapy", regions="[lumbar]") is SILENT
+
+
+def test_a_sign_needs_its_positive_result() -> None:
+    asked: Any = {"concept": "lachman", "positive": "true"}
+    assert status([fact("lachman", "exam_sign", value="positive")], **asked) is MET
+    assert status([fact("lachman", "exam_sign")], **asked) is SILENT
+    negative = fact("lachman", "exam_sign", value="negative", assertion=Assertion(negated=True))
+    assert status([negative], **asked) is NOT_MET
+
+
+def index(value: float, **changes: Any) -> Fact:
+    return fact("ahi", "measurement", value=value, unit="{events}/h", **changes)
+
+
+AT_LEAST_15 = '[{op: ">=", value: 15, unit: "{events}/h"}]'
+
+
+@pytest.mark.parametrize(("value", "expected"), [(14.9, NOT_MET), (15, MET), (22.4, MET)])
+def test_a_value_is_held_against_its_limit(value: float, expected: Status) -> None:
+    assert status([index(value)], concept="ahi", compared=AT_LEAST_15) is expected
+
+
+def test_a_value_must_lie_within_all_limits() -> None:
+    between = '[{op: ">=", value: 5, unit: "{events}/h"}, {op: "<", value: 15, unit: "{events}/h"}]'
+    assert [status([index(v)], concept="ahi", compared=between) for v in (4, 5, 14, 15)] == [NOT_MET, MET, MET, NOT_MET]
+
+
+def test_a_value_in_another_unit_or_none_is_not_documented() -> None:
+    assert status([replace(index(22), unit="%")], concept="ahi", compared=AT_LEAST_15) is SILENT
+    assert status([replace(index(22), value=None)], concept="ahi", compared=AT_LEAST_15) is SILENT
+
+
+def test_the_limit_of_a_rule_is_no_value_of_the_patient() -> None:
+    result = judge([index(15, context="limit")], concept="ahi", compared=AT_LEAST_15)
+    assert result.status is SILENT
+    assert result.evidence == ()
+
+
+def test_two_values_of_one_day_contradict_each_other_and_a_later_one_outdates() -> None:
+    same_day = [index(22, date=VISIT), index(9, date=VISIT)]
+    assert status(same_day, concept="ahi", compared=AT_LEAST_15) is TORN
+    grown_worse = [index(9, date=days_before(300)), index(22, date=VISIT)]
+    assert status(grown_worse, concept="ahi", compared=AT_LEAST_15) is MET
+    grown_better = [index(22, date=days_before(300)), index(9, date=VISIT)]
+    assert status(grown_better, concept="ahi", compared=AT_LEAST_15) is TORN
+
+
+def test_document_types_and_sections_say_where_a_fact_counts() -> None:
+    at = context({"d1": document("", kind="imaging")})
+    assert status([fact("fever")], at, document_types="[imaging]") is MET
+    assert status([fact("fever")], at, document_types="[lab, letter]") is SILENT
+    assert status([fact("fever", section="plan")], sections="[plan]") is MET
+    assert status([fact("fever")], sections="[plan]") is SILENT
+
+
+def test_before_asks_for_a_document_older_than_the_test() -> None:
+    at = context({"d1": document("", day=days_before(40)), "d2": document("", "d2", "other", days_before(20))})
+    test = fact("sleep_study_home", "test", document_id="d2", fact_id="f2")
+    asked: Any = {"concept": "snoring", "before": "[sleep_study_home]"}
+
+    def of(*facts: Fact, at: Context = at) -> Status:
+        numbered = [replace(made, fact_id=f"f{n}") for n, made in enumerate(facts, 1)]
+        return evaluate(policy(leaf_yaml("snoring", before=asked["before"])), numbered, at)[0].status
+
+    assert of(fact("snoring"), test) is MET
+    assert of(fact("snoring")) is SILENT
+    assert of(replace(fact("snoring"), document_id="d2"), test) is SILENT
+    turned = context({"d1": document("", day=days_before(5)), "d2": document("", "d2", "other", days_before(20))})
+    assert of(fact("snoring"), test, at=turned) is NOT_MET
+    planned = replace(test, assertion=Assertion(hypothetical=True))
+    assert of(fact("snoring"), planned) is SILENT
+
+
+def test_not_before_end_of_asks_for_a_visit_after_the_treatment() -> None:
+    at = context({"d1": document("", day=days_before(10))})
+    whole = policy(leaf_yaml("persistent_symptoms", not_before_end_of="[physical_therapy]"))
+
+    def of(*facts: Fact) -> Status:
+        numbered = [replace(made, fact_id=f"f{n}") for n, made in enumerate(facts, 1)]
+        return evaluate(whole, numbered, at)[0].status
+
+    symptom = fact("persistent_symptoms", "finding")
+    assert of(symptom, therapy(ended=days_before(11))) is MET
+    assert of(symptom, therapy(ended=days_before(9))) is SILENT
+    assert of(symptom, therapy(ended=days_before(9), course=Course.PLANNED)) is MET
+
+
+def test_affirmed_and_denied_is_conflicting_with_both_facts() -> None:
+    result = judge([fact("fever"), fact("fever", assertion=Assertion(negated=True))])
+    assert result.status is TORN
+    assert set(result.evidence) == {"f1", "f2"}
+    assert result.explanation == "The documents contradict each other about fever."
+
+
+def test_a_denial_from_before_is_no_contradiction_but_a_later_one_is() -> None:
+    denied = Assertion(negated=True)
+    earlier = [fact("fever", date=VISIT), fact("fever", assertion=denied, date=days_before(300))]
+    later = [fact("fever", date=days_before(300)), fact("fever", assertion=denied, date=VISIT)]
+    assert status(earlier) is MET
+    assert status(later) is TORN
+
+
+def test_a_denial_of_the_other_side_is_no_contradiction() -> None:
+    denied = fact("fever", assertion=Assertion(negated=True), laterality="right")
+    assert status([fact("fever", laterality="left"), denied]) is MET
+    assert status([fact("fever", laterality="right"), denied]) is TORN
+
+
+def test_how_contradictions_of_one_of_several_are_taken() -> None:
+    torn = [fact("fever"), fact("fever", assertion=Assertion(negated=True)), fact("stroke")]
+    leaf = leaf_yaml("fever").replace("[fever]", "[fever, stroke]")
+    numbered = [replace(made, fact_id=f"f{n}") for n, made in enumerate(torn, 1)]
+    answers = {
+        kind: evaluate(policy(leaf.replace("stroke]", f"stroke], contradiction: {kind}")), numbered, context())[0]
+        for kind in ("any", "all", "none")
+    }
+    assert answers["any"].status is TORN
+    assert answers["all"].status is MET
+    assert answers["all"].evidence == ("f3",)
+    assert answers["none"].status is MET
+
+
+def test_completed_and_never_attended_is_conflicting() -> None:
+    torn = [therapy(ended=days_before(30)), therapy(course=Course.NOT_ATTENDED, value=None, unit=None)]
+    assert status(torn, concept="physical_therapy", lasting="{value: 6, unit: wk}") is TORN
+
+
+def test_only_the_branch_nearest_to_met_is_needed() -> None:
+    far = f"{{id: far, statement: Another way of it, all: [{leaf_yaml('snoring')}, {leaf_yaml('insomnia')}]}}"
+    near = f"{{id: near, statement: One way of showing it, all: [{leaf_yaml('fever')}, {leaf_yaml('stroke')}]}}"
+    tree = policy(f"{{id: whole, statement: The whole is shown, any: [{far}, {near}]}}")
+    results = {r.criterion_id: r for r in evaluate(tree, [fact("fever")], context())}
+    assert {name for name, result in results.items() if result.needed} == {"whole", "near", "fever", "stroke"}
+    met = {r.criterion_id: r for r in evaluate(tree, [fact("fever"), fact("stroke", fact_id="f2")], context())}
+    assert {name for name, result in met.items() if result.needed} == {"whole", "near", "fever", "stroke"}
+    assert met["whole"].status is MET
+
+
+def shown(facts: list[Fact], **evidence: str) -> list[str]:
+    more = "".join(f", {key}: {value}" for key, value in evidence.items())
+    human = f"[{{id: look, statement: Somebody must look at it, evidence: {{concepts: [fever]{more}}}}}]"
+    guards = human_review(policy(leaf_yaml("stroke"), human), facts, context())
+    assert all(guard.code == "human_must_look" for guard in guards)
+    return [fact_id for guard in guards for fact_id in guard.evidence]
+
+
+def test_a_human_looks_at_every_doubt_but_not_at_denials_and_relatives() -> None:
+    assert shown([fact("fever")]) == ["f1"]
+    assert shown([fact("fever", assertion=Assertion(uncertain=True))]) == ["f1"]
+    assert shown([fact("fever", assertion=Assertion(hypothetical=True))]) == ["f1"]
+    assert shown([fact("fever", assertion=Assertion(historical=True))], historical="true") == ["f1"]
+    assert shown([fact("fever", assertion=Assertion(negated=True))]) == []
+    assert shown([fact("fever", assertion=Assertion(family=True))]) == []
+    assert shown([]) == []
+
+
+assertions = st.builds(Assertion, negated=st.booleans(), uncertain=st.booleans(), family=st.booleans())
+signs = st.builds(
+    fact,
+    concept=st.sampled_from(SIGNS),
+    assertion=assertions,
+    date=st.sampled_from([None, VISIT, days_before(100), days_before(500)]),
+    laterality=st.sampled_from([None, "left", "right"]),
+)
+TREE = policy(
+    f"{{id: whole, statement: The whole is shown, any: [{leaf_yaml('fever', within='{value: 60, unit: d}')}, "
+    f"{{id: both, statement: Both of them are shown, all: [{leaf_yaml('stroke')}, {leaf_yaml('insomnia')}]}}]}}"
+)
+
+
+@given(st.lists(signs, max_size=6), signs)
+def test_one_fact_more_never_turns_met_into_not_documented(facts: list[Fact], more: Fact) -> None:
+    def of(made: list[Fact]) -> list[CriterionResult]:
+        numbered = [replace(one, fact_id=f"f{n}") for n, one in enumerate(made, 1)]
+        return list(evaluate(TREE, numbered, context()))
+
+    for before, after in zip(of(facts), of([*facts, more]), strict=True):
+        if before.status is MET:
+            assert after.status in (MET, TORN)
+        if before.status is TORN:
+            assert after.status is TORN
+        if before.status is NOT_MET:
+            assert after.status is not SILENT
+
+
+@given(st.lists(signs, max_size=6), st.randoms())
+def test_the_order_of_facts_changes_no_status(facts: list[Fact], random: Any) -> None:
+    numbered = [replace(one, fact_id=f"f{n}") for n, one in enumerate(facts, 1)]
+    turned = random.sample(numbered, len(numbered))
+    assert [(r.status, r.needed) for r in evaluate(TREE, numbered, context())] == [
+        (r.status, r.needed) for r in evaluate(TREE, turned, context())
+    ]

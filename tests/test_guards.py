@@ -1,0 +1,159 @@
+"""What holds a request back although it is no criterion: documents about someone else, a missing side, copied rules."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from building import VISIT, document, request
+
+from features.guards import about_someone_else, copied_from_policy, requested_side, unreadable
+from features.policy import load_policies
+from features.reading import read
+from features.types import Coverage, Diagnosis, Guard, Member, Service
+
+MAN = Member(date(1968, 4, 12), "M-1", "male")  # 58 on the day of the visit
+WOMAN = Member(date(1968, 4, 12), "M-1", "female")
+
+
+def codes(*args: Any, **changes: Any) -> set[str]:
+    return {guard.code for guard in guards(*args, **changes)}
+
+
+def guards(*args: Any, **changes: Any) -> tuple[Guard, ...]:
+    return read(request(*args, **changes)).guards
+
+
+@pytest.mark.parametrize(
+    ("text", "member", "what"),
+    [
+        ("58-year-old man with low back pain.", MAN, None),
+        ("58 y/o M here for knee pain.", MAN, None),
+        ("57-year-old man with low back pain since spring.", MAN, None),
+        ("34-year-old man with low back pain.", MAN, "age"),
+        ("This is a 71 yo male.", MAN, "age"),
+        ("58-year-old woman with low back pain.", MAN, "sex"),
+        ("A 58 year old gentleman.", WOMAN, "sex"),
+        ("58-year-old woman with low back pain.", Member(date(1968, 4, 12)), None),
+        ("Sex: F. Low back pain.", MAN, "sex"),
+        ("Gender: male", MAN, None),
+        ("DOB: 04/12/1968. Low back pain.", MAN, None),
+        ("DOB 4/12/68", MAN, None),
+        ("Date of birth: 1968-04-12", MAN, None),
+        ("DOB: 04/12/1969. Low back pain.", MAN, "birth date"),
+        ("Date of birth: 1975-09-30", MAN, "birth date"),
+        ("His 84-year-old mother lives with him.", MAN, None),
+        ("He cares for his 6-year-old daughter.", MAN, None),
+        ("Mother had back surgery at age 40.", MAN, None),
+        ("Age: 35. Low back pain.", MAN, "age"),
+    ],
+)
+def test_a_document_that_contradicts_the_member_is_noticed(text: str, member: Member, what: str | None) -> None:
+    assert about_someone_else(document(text), request(member=member)) == what
+
+
+def test_an_age_is_that_of_the_documents_own_day() -> None:
+    old = document("49-year-old man with low back pain.", day=date(2017, 6, 1))
+    assert about_someone_else(old, request(member=MAN)) is None
+
+
+def test_the_guard_of_another_persons_document_names_no_value() -> None:
+    (guard,) = [
+        g
+        for g in guards(document("34-year-old man, DOB 01/02/1992, with low back pain for weeks."), member=MAN)
+        if g.code == "document_about_someone_else"
+    ]
+    assert "1992" not in guard.message
+    assert "34" not in guard.message
+    assert "d1" in guard.message
+
+
+@pytest.mark.parametrize(("status", "held"), [("active", False), ("unknown", False), ("inactive", True)])
+def test_inactive_coverage_holds_back(status: Any, held: bool) -> None:
+    assert ("coverage_inactive" in codes(coverage=Coverage(status=status))) == held
+
+
+def test_a_minor_a_retrospective_review_and_too_many_units_are_outside_the_policy() -> None:
+    assert "age_outside_policy" in codes(member=Member(date(2009, 4, 12)))
+    assert "review_type" in codes(review_type="retrospective")
+    assert "review_type" in codes(review_type="concurrent")
+    assert "units" in codes(service=Service("CPT", "72148", units=2))
+    assert not {"age_outside_policy", "review_type", "units"} & codes(service=Service("CPT", "72148", units=1))
+
+
+@pytest.mark.parametrize(
+    ("code", "held"), [("M54.16", False), ("m5416", False), ("M54", False), ("J06.9", True), ("M5", True)]
+)
+def test_a_diagnosis_must_be_one_the_policy_lists(code: str, held: bool) -> None:
+    assert ("diagnosis_not_listed" in codes(diagnosis=code)) == held
+
+
+def knee(description: str | None, diagnosis: str | None = None, text: str = "Knee pain for months.") -> dict[str, Any]:
+    return {
+        "service": Service("CPT", "73721", description),
+        "diagnoses": (Diagnosis("ICD-10-CM", "M23.91", diagnosis),),
+        "documents": (document(text),),
+    }
+
+
+@pytest.mark.parametrize(
+    ("description", "diagnosis", "side"),
+    [
+        ("MRI right knee without contrast", None, "right"),
+        ("MRI knee LT", None, "left"),
+        ("MRI knee", "Derangement of left knee", "left"),
+        ("MRI left knee", "Derangement of left knee", "left"),
+        ("MRI left knee", "Derangement of right knee", None),
+        ("MRI knee", None, None),
+        (None, None, None),
+    ],
+)
+def test_the_requested_side_is_read_from_the_request(description: Any, diagnosis: Any, side: Any) -> None:
+    assert requested_side(request(**knee(description, diagnosis))) == side
+
+
+def test_a_side_that_is_needed_and_unclear_holds_back() -> None:
+    assert "side_unclear" in codes(**knee("MRI knee"))
+    assert "side_unclear" in codes(**knee("MRI left knee", "Derangement of right knee"))
+    assert "side_unclear" in codes(**knee("MRI left knee", text="Knee pain for months, effusion, locking."))
+    assert "side_unclear" not in codes(code="72148")
+
+
+def test_findings_on_the_other_side_hold_back() -> None:
+    text = "Right knee pain for three months. Right knee effusion. Right knee joint line tenderness."
+    assert "wrong_side" in codes(**knee("MRI left knee", text=text))
+    assert "wrong_side" not in codes(**knee("MRI right knee", text=text))
+
+
+@pytest.mark.parametrize("policy", load_policies().policies, ids=lambda policy: policy.policy_id)
+def test_a_note_that_repeats_a_criterion_word_for_word_proves_nothing(policy: Any) -> None:
+    statements = [node.statement for node in policy.criteria.walk() if len(node.statement.split()) >= 9]
+    assert statements
+    for statement in statements:
+        assert copied_from_policy(document(f"HPI: {statement.upper()}. Thank you."), policy)
+    assert not copied_from_policy(document("Low back pain for three months despite physical therapy."), policy)
+
+
+def test_coverage_language_holds_back() -> None:
+    text = (
+        "MRI is covered when the patient has had six weeks of care. The patient must have tried physical therapy. "
+        "Low back pain for three months."
+    )
+    assert "copied_policy_text" in codes(document(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Low back pain for 3 months.",
+        "LBP x3mo. SLR +. EHL 4/5. PT 8/31-10/26, no relief.",
+        "PATIENT WITH LOW BACK PAIN FOR THREE MONTHS",
+        "Patient: María Núñez. She has had low back pain for three months and did not improve with therapy.",
+        "L4-5 5/5 2+ 2+ 120/80 98.6 72 16 reflexes symmetric, gait normal, no clonus",
+        "Line one has low back pain.\r\n\r\nLine two has leg pain.\r\n\tTabbed line.",
+        "Temp 37 °C, BMI 31 kg/m², “smart quotes”, café, naïve — low back pain for weeks",
+    ],
+)
+def test_ordinary_notes_are_readable(text: str) -> None:
+    assert unreadable(document(text, day=VISIT)) is None

@@ -1,0 +1,118 @@
+"""The guarantee: certified where the cases show it, absent where they do not, and true when it is given."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from models.bundle import ThresholdCertificate
+from training.risk import cases_needed, certify, error_bound, threshold_sequence
+
+
+def draw(random: np.random.Generator, n: int) -> tuple[Any, Any]:
+    """Scores and decisions of eligible cases: most are safe, a few with low scores are often not approved."""
+    risky = random.random(n) < 0.06
+    scores = np.where(risky, random.beta(8, 4, n), random.beta(60, 1.2, n))
+    error = np.where(risky, 0.35, 0.004)
+    return scores, (random.random(n) >= error).astype(int)
+
+
+def certificate(n: int, seed: int = 0, target: float = 0.02, **changes: Any) -> ThresholdCertificate:
+    random = np.random.default_rng(seed)
+    calibration, _ = draw(random, 400)
+    scores, approved = draw(random, n)
+    arguments = {"family": "advanced_imaging", "target": target, "confidence": 0.95, "data_hash": "x" * 64} | changes
+    return certify(calibration, scores, approved, on=date(2026, 11, 20), **arguments)
+
+
+@pytest.mark.parametrize(("target", "needed"), [(0.05, 59), (0.02, 149), (0.01, 299), (0.005, 598)])
+def test_zero_error_cases_needed_are_the_published_numbers(target: float, needed: int) -> None:
+    assert cases_needed(0, target, 0.95) == needed
+
+
+@given(st.integers(0, 20), st.integers(21, 900), st.sampled_from([0.9, 0.95, 0.99]))
+def test_the_error_bound_is_the_rate_at_which_so_few_errors_become_too_lucky(
+    errors: int, n: int, confidence: float
+) -> None:
+    bound = error_bound(errors, n, confidence)
+    assert binom.cdf(errors, n, bound) == pytest.approx(1 - confidence, abs=1e-6)
+    assert errors / n < bound <= 1
+
+
+def test_no_cases_bound_nothing() -> None:
+    assert error_bound(0, 0, 0.95) == 1.0
+    assert error_bound(5, 5, 0.95) == 1.0
+
+
+def test_enough_clean_cases_are_certified() -> None:
+    shown = certificate(900, seed=1)
+    assert shown.threshold is not None
+    assert shown.n >= 149
+    assert error_bound(shown.errors, shown.n, 0.95) <= 0.02 + 1e-9
+    assert shown.scope == "family"
+
+
+def test_too_few_cases_certify_nothing_and_say_how_many_are_needed() -> None:
+    shown = certificate(100)
+    assert shown.threshold is None
+    assert "149" in shown.reason
+
+
+def test_cases_that_are_often_wrong_certify_nothing() -> None:
+    random = np.random.default_rng(3)
+    scores = random.random(800)
+    shown = certify(
+        random.random(300),
+        scores,
+        (random.random(800) >= 0.1).astype(int),
+        family=None,
+        target=0.02,
+        confidence=0.95,
+        on=date(2026, 11, 20),
+        data_hash="",
+    )
+    assert shown.threshold is None
+    assert "no threshold" in shown.reason
+    assert shown.scope == "overall"
+
+
+def test_no_eligible_calibration_case_certifies_nothing() -> None:
+    scores, approved = draw(np.random.default_rng(1), 400)
+    shown = certify(
+        np.array([]), scores, approved, family="x", target=0.02, confidence=0.95, on=date(2026, 1, 1), data_hash=""
+    )
+    assert shown.threshold is None
+
+
+def test_a_stricter_target_never_loosens_the_threshold() -> None:
+    loose, strict = certificate(3000, target=0.03), certificate(3000, target=0.01)
+    assert loose.threshold is not None
+    assert strict.threshold is None or strict.threshold >= loose.threshold
+
+
+def test_thresholds_run_from_strict_to_loose_and_are_fixed_without_certification_labels() -> None:
+    scores, _ = draw(np.random.default_rng(2), 500)
+    sequence = threshold_sequence(scores, 1000, 0.02, 0.95)
+    assert list(sequence) == sorted(sequence, reverse=True)
+    assert sequence[-1] == scores.min()
+    assert len(threshold_sequence(scores, 160, 0.02, 0.95)) < len(sequence)
+
+
+@pytest.mark.slow
+def test_the_guarantee_holds_in_simulation() -> None:
+    """Over 200 draws the target is broken in at most 5 %, plus three standard errors of the simulation itself."""
+    population = np.random.default_rng(99)
+    scores, approved = draw(population, 400_000)
+    target, broken, draws = 0.02, 0, 200
+    for seed in range(draws):
+        shown = certificate(700, seed=seed, target=target)
+        if shown.threshold is not None:
+            above = scores >= shown.threshold
+            broken += float(np.mean(approved[above] == 0)) > target
+    assert broken / draws <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws)

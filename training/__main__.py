@@ -1,0 +1,178 @@
+"""``python -m training``: generate, prepare, train, evaluate, promote; ``main`` runs all. MLproject calls these."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.config import CONFIDENCE, DATA_DIRECTORY, DEMONSTRATION_CASES, DEMONSTRATION_TARGET
+
+app = typer.Typer(
+    help="Labels, training, the threshold's guarantee, evaluation and promotion of the approval score.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Cases = Annotated[int, typer.Option("--n", min=1, help="Requests to generate.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same requests, to the byte.")]
+Out = Annotated[Path, typer.Option("--out", help="Directory of cases, table and candidate.")]
+Processes = Annotated[int, typer.Option("--processes", min=1, help="Worker processes that read requests.")]
+Target = Annotated[
+    float, typer.Option("--target", min=0.0001, max=0.5, help="Most fast-tracked requests that may not be approved.")
+]
+Confidence = Annotated[float, typer.Option("--confidence", min=0.5, max=0.9999, help="Confidence of the guarantee.")]
+Models = Annotated[
+    Path | None, typer.Option("--models", help="Model directory (default: GREENLANE_MODEL_DIR or .greenlane/models).")
+]
+
+
+@app.command()
+def generate(n: Cases = DEMONSTRATION_CASES, seed: Seed = 7, out: Out = DATA_DIRECTORY) -> None:
+    """Write generated requests with labels to OUT/cases.jsonl."""
+    from training.synthetic.generator import generate as cases
+
+    out.mkdir(parents=True, exist_ok=True)
+    pending = out / "cases.jsonl.pending"
+    with _progress("Writing requests") as advance, pending.open("w", encoding="utf-8") as file:
+        for done, case in enumerate(cases(n, seed), start=1):
+            file.write(case.to_json() + "\n")
+            advance(done, n)
+    pending.replace(out / "cases.jsonl")
+    _say(f"{n} requests in {out / 'cases.jsonl'}")
+
+
+@app.command()
+def prepare(out: Out = DATA_DIRECTORY, processes: Processes = 2) -> None:
+    """Read every request as the service reads it; features go to OUT/features.parquet."""
+    from training.dataset import prepare as read_cases
+
+    with _progress("Reading notes") as advance:
+        dataset = read_cases(out / "cases.jsonl", out / "features.parquet", processes=processes, progress=advance)
+    _say(
+        f"{len(dataset)} requests read; approved {dataset.labels.mean():.1%}, "
+        f"criteria met and nothing held back {dataset.eligible.mean():.1%}"
+    )
+
+
+@app.command()
+def train(
+    out: Out = DATA_DIRECTORY,
+    seed: Seed = 7,
+    target: Target = DEMONSTRATION_TARGET,
+    confidence: Confidence = CONFIDENCE,
+) -> None:
+    """Train, calibrate and certify; the model is registered as challenger and kept as OUT/candidate."""
+    from datetime import UTC, datetime
+
+    from training.candidate import library_versions, save_candidate
+    from training.dataset import load
+    from training.tracking import log_training
+    from training.train import train as fit
+
+    table = out / "features.parquet"
+    dataset = load(table)
+    trained = fit(dataset, seed=seed, target=target, confidence=confidence, on=datetime.now(UTC).date())
+    parameters = {"seed": seed, "target": target, "confidence": confidence, "cases": len(dataset)}
+    registered = log_training(trained, dataset, parameters, table, library_versions())
+    save_candidate(out, trained, dataset, registered)
+    _say(f"version {registered.version} registered as challenger")
+    for shown in trained.certificates:
+        scope = shown.family or "all families"
+        if shown.threshold is None:
+            _say(f"  {scope}: not certified, {shown.reason}")
+        else:
+            _say(
+                f"  {scope}: at most {shown.target:.1%} wrong with {shown.confidence:.0%} confidence at scores of "
+                f"{shown.threshold:.3f} and more ({shown.errors} of {shown.n} certification cases)"
+            )
+
+
+@app.command()
+def evaluate(out: Out = DATA_DIRECTORY) -> None:
+    """Evaluate the candidate on the test split; the report goes to OUT/evaluation.json and to MLflow."""
+    from training.candidate import load_candidate, save_evaluation
+    from training.dataset import load
+    from training.evaluate import evaluate as report_on
+    from training.tracking import log_evaluation
+
+    candidate = load_candidate(out)
+    evaluation = report_on(candidate.bundle, candidate.baseline, load(out / "features.parquet"))
+    log_evaluation(candidate.registered, save_evaluation(out, candidate.bundle, evaluation), evaluation.metrics())
+    for scope, lane in evaluation.fast_lane.items():
+        if lane.share_of_approvable is not None:
+            _say(
+                f"  {scope}: {lane.share_of_approvable:.1%} of approvable test requests fast-tracked, {lane.wrong} of "
+                f"{lane.fast_tracked} wrongly (at most {lane.error_bound:.1%})"
+            )
+    _say(f"  calibration error {evaluation.expected_calibration_error:.3f}, Brier {evaluation.brier:.3f}")
+
+
+@app.command()
+def promote(out: Out = DATA_DIRECTORY, models: Models = None) -> None:
+    """Give the candidate the alias champion and put it where the server loads it, if it passes the gates."""
+    from training.promote import promote as put_into_service
+
+    bundle = put_into_service(out, models)
+    _say(f"version {bundle.reference.version} of {bundle.reference.name} is champion")
+
+
+@app.command()
+def main(
+    n: Cases = DEMONSTRATION_CASES,
+    seed: Seed = 7,
+    out: Out = DATA_DIRECTORY,
+    processes: Processes = 2,
+    target: Target = DEMONSTRATION_TARGET,
+    confidence: Confidence = CONFIDENCE,
+    models: Models = None,
+) -> None:
+    """All of it: generate, prepare, train, evaluate, promote."""
+    generate(n, seed, out)
+    prepare(out, processes)
+    train(out, seed, target, confidence)
+    evaluate(out)
+    promote(out, models)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield advance
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+
+
+def run() -> int:
+    """Run the command line; expected errors are one line on stderr. Exit codes: 0 done, 1 refused, 2 bad input."""
+    from models.errors import ModelError
+    from training.errors import PromotionRefusedError, TrainingError
+
+    try:
+        app(standalone_mode=True)
+    except PromotionRefusedError as error:
+        typer.echo(f"training: {error}", err=True)
+        return 1
+    except (TrainingError, ModelError) as error:
+        typer.echo(f"training: {error}", err=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

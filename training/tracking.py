@@ -1,0 +1,183 @@
+"""Runs, metrics, artifacts and the model registry: the one file that imports MLflow.
+
+Where runs go: MLFLOW_TRACKING_URI where it is set (``mlflow run`` sets it for what it starts), else a SQLite file below
+``.greenlane``. Models are logged as skops, so nobody has to load a pickle to use one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.bundle import MODEL_NAME, TRUSTED_TYPES
+from training.config import ARTIFACT_DIRECTORY, EXPERIMENT, TRACKING_DATABASE
+from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from training.dataset import Dataset
+    from training.train import Trained
+
+_OURS = f"sqlite:///{TRACKING_DATABASE.as_posix()}"
+
+# What a model needs to be loaded again; pinned to what is installed when it is logged.
+_REQUIREMENTS = ("scikit-learn", "skops", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Where a trained model stands in the registry."""
+
+    run_id: str
+    version: str
+    tracking_uri: str
+
+
+def connect() -> MlflowClient:
+    """A client of the tracking store, MLflow's chatter silenced. Raises TrainingError where it cannot be used."""
+    _silence()
+    import mlflow
+
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        TRACKING_DATABASE.parent.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(_OURS)
+    client = mlflow.MlflowClient()
+    try:
+        client.search_experiments(max_results=1)
+    except Exception as error:  # a database, a server or a path may fail in its own way; the run stops with one line
+        raise TrainingError(
+            f"the MLflow store at {_shown(mlflow.get_tracking_uri())} cannot be used ({type(error).__name__})"
+        ) from error
+    return client
+
+
+def log_training(
+    trained: Trained, dataset: Dataset, parameters: Mapping[str, Any], table: Path, libraries: Mapping[str, str]
+) -> Registered:
+    """Log parameters, certificates and the model, register it, and give the new version the alias ``challenger``."""
+    client = connect()
+    import mlflow
+    import mlflow.sklearn
+    import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package of their own
+    from mlflow.models import infer_signature
+
+    names = [spec.name for spec in dataset.schema.features]
+    example = pd.DataFrame(dataset.features[:5], columns=names)
+    signature = infer_signature(example, trained.estimator.predict_proba(example.to_numpy()))
+    if not os.environ.get("MLFLOW_RUN_ID"):
+        mlflow.set_experiment(experiment_id=_experiment(client))
+    with mlflow.start_run() as run, warnings.catch_warnings():
+        # Said for every model: that a column of whole numbers may one day hold a missing value.
+        warnings.simplefilter("ignore")
+        mlflow.log_params({name: str(value) for name, value in parameters.items()})
+        mlflow.set_tags({"feature_schema": dataset.schema.hash, "data_hash": dataset.hash, **dataset.versions})
+        mlflow.log_metrics(_certificate_metrics(trained))
+        mlflow.log_dict(_certificates(trained), "certificates.json")
+        mlflow.log_dict({"file": table.name, "sha256": dataset.hash, "cases": len(dataset)}, "data.json")
+        logged = mlflow.sklearn.log_model(
+            trained.estimator,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED_TYPES),
+            signature=signature,
+            input_example=example,
+            pip_requirements=[f"{name}=={libraries[name]}" for name in _REQUIREMENTS],
+            pyfunc_predict_fn="predict_proba",
+        )
+    version = _register(client, logged.model_uri, run.info.run_id, logged.model_id)
+    client.set_registered_model_alias(MODEL_NAME, "challenger", version)
+    return Registered(run.info.run_id, version, mlflow.get_tracking_uri())
+
+
+def log_evaluation(registered: Registered, report: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    """Add the evaluation to the run that trained the model."""
+    client = connect()
+    for name, value in metrics.items():
+        client.log_metric(registered.run_id, name, value)
+    client.log_dict(registered.run_id, dict(report), "evaluation.json")
+
+
+def log_promotion(registered: Registered, decision: Mapping[str, Any]) -> None:
+    """Keep the decision with the run and move the alias ``champion``. Raises TrainingError where the model is lost."""
+    client = connect()
+    try:
+        client.log_dict(registered.run_id, dict(decision), "promotion.json")
+        client.set_registered_model_alias(MODEL_NAME, "champion", registered.version)
+    except Exception as error:  # every store has its own errors; whichever it is, nothing was promoted
+        raise TrainingError(
+            f"version {registered.version} of {MODEL_NAME} is not in the MLflow store at "
+            f"{_shown(registered.tracking_uri)} ({type(error).__name__}); train again"
+        ) from error
+
+
+def _experiment(client: MlflowClient) -> str:
+    known = client.get_experiment_by_name(EXPERIMENT)
+    if known is not None:
+        return str(known.experiment_id)
+    # Any other store knows itself where artifacts belong.
+    ours = client.tracking_uri == _OURS
+    return client.create_experiment(EXPERIMENT, ARTIFACT_DIRECTORY.resolve().as_uri() if ours else None)
+
+
+def _register(client: MlflowClient, source: str, run_id: str, model_id: str) -> str:
+    """A new version of the registered model; done here because ``log_model`` prints what it registers."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(MODEL_NAME)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return str(client.create_model_version(MODEL_NAME, source, run_id=run_id, model_id=model_id).version)
+
+
+def _certificates(trained: Trained) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "model": [asdict(shown) for shown in trained.certificates],
+        "logistic_regression": [asdict(shown) for shown in trained.baseline_certificates],
+    }
+
+
+def _certificate_metrics(trained: Trained) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for shown in trained.certificates:
+        scope = shown.family or "all"
+        metrics[f"certification_{scope}_cases"] = shown.n
+        metrics[f"certification_{scope}_errors"] = shown.errors
+        if shown.threshold is not None:
+            metrics[f"certification_{scope}_threshold"] = shown.threshold
+    return metrics
+
+
+def _silence() -> None:
+    """MLflow, its migrations and its Git look-ups report every step; what goes wrong is raised, not reported."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.utils.logging_utils import disable_logging
+
+    disable_logging()  # type: ignore[no-untyped-call]  # MLflow leaves it without annotations
+    for name in ("alembic", "git"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _shown(uri: str) -> str:
+    """A tracking address without the user and password it may hold."""
+    return uri.split("@")[-1]
+
+
+def registered_to_json(registered: Registered) -> str:
+    """The registration as a line of JSON, to be kept beside the candidate."""
+    return json.dumps(
+        {"run_id": registered.run_id, "version": registered.version, "tracking_uri": registered.tracking_uri}
+    )

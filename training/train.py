@@ -1,0 +1,115 @@
+"""Training: the estimator on its split, its calibration on another, its certificates on a third."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import ThresholdCertificate
+from models.estimator import CalibrationMethod, build_baseline, build_estimator, calibrate
+from training.dataset import Dataset
+from training.errors import DatasetError
+from training.risk import certify
+
+# Fewer than this many of either class and a split says nothing about it.
+_FEWEST_PER_CLASS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A calibrated model, its logistic baseline, and what was shown about fast-tracking with each.
+
+    ``reference_values`` are the training medians, in the schema's order; ``certificates`` hold the overall one (family
+    None) first, then one a family.
+    """
+
+    estimator: Any
+    baseline: Any
+    reference_values: tuple[float, ...]
+    certificates: tuple[ThresholdCertificate, ...]
+    baseline_certificates: tuple[ThresholdCertificate, ...]
+
+
+def train(
+    dataset: Dataset,
+    *,
+    seed: int,
+    target: float,
+    confidence: float,
+    on: date,
+    method: CalibrationMethod = "sigmoid",
+) -> Trained:
+    """Fit, calibrate and certify, each on its own split. ``on`` is the date the certificates bear.
+
+    Raises DatasetError where a split is missing or has too few of one class to learn from.
+    """
+    parts = {name: dataset.split(name) for name in ("train", "calibration", "certification")}
+    for name in ("train", "calibration"):
+        _require_both_classes(parts[name], name)
+    learning, calibration = parts["train"], parts["calibration"]
+    estimator = build_estimator(dataset.schema, seed).fit(learning.features, learning.labels)
+    calibrated = calibrate(estimator, calibration.features, calibration.labels, method)
+    baseline = build_baseline(seed).fit(learning.features, learning.labels)
+    calibrated_baseline = calibrate(baseline, calibration.features, calibration.labels, method)
+
+    def certified(model: Any) -> tuple[ThresholdCertificate, ...]:
+        return certificates(model, calibration, parts["certification"], target=target, confidence=confidence, on=on)
+
+    return Trained(
+        estimator=calibrated,
+        baseline=calibrated_baseline,
+        reference_values=tuple(np.nanmedian(learning.features, axis=0).tolist()),
+        certificates=certified(calibrated),
+        baseline_certificates=certified(calibrated_baseline),
+    )
+
+
+def certificates(
+    estimator: Any, calibration: Dataset, certification: Dataset, *, target: float, confidence: float, on: date
+) -> tuple[ThresholdCertificate, ...]:
+    """The overall certificate, then one for each service family of the certification cases, by name.
+
+    The overall one is information for people; routing asks the family's, because an average over families may hide one
+    in which far more goes wrong.
+    """
+    families: Sequence[str] = sorted(set(certification.families.tolist()) - {""})
+    placing = calibration.where(calibration.eligible)
+    showing = certification.where(certification.eligible)
+
+    def one(family: str | None) -> ThresholdCertificate:
+        place = placing if family is None else placing.where(placing.families == family)
+        show = showing if family is None else showing.where(showing.families == family)
+        return certify(
+            scores(estimator, place),
+            scores(estimator, show),
+            show.labels,
+            family=family,
+            target=target,
+            confidence=confidence,
+            on=on,
+            data_hash=show.hash,
+        )
+
+    return (one(None), *(one(family) for family in families))
+
+
+def scores(estimator: Any, cases: Dataset) -> NDArray[np.float64]:
+    """The calibrated probability of approval of each case; empty for no cases."""
+    if not len(cases):
+        return np.array([], dtype=np.float64)
+    return np.asarray(estimator.predict_proba(cases.features)[:, 1], dtype=np.float64)
+
+
+def _require_both_classes(part: Dataset, name: str) -> None:
+    approved = int(part.labels.sum())
+    others = len(part) - approved
+    if min(approved, others) < _FEWEST_PER_CLASS:
+        raise DatasetError(
+            f"the {name} split has {approved} approved cases and {others} others; at least {_FEWEST_PER_CLASS} of each "
+            "are needed"
+        )
