@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.limits import HOSTILE_PIECES, NESTED
+from benchmarks.limits import DENSE_PIECES, HOSTILE_PIECES, NESTED
 from benchmarks.notes import BESIDE_THE_REPOSITORY
 from benchmarks.rivals import RIVALS
 
@@ -68,17 +68,19 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: every n-th note for the rivals, rounds, pages of the long note, hostile characters."""
+    """How much is measured: every n-th note for the rivals, rounds, pages of the long note, characters of the
+    hostile and dense documents, how often the workers read all notes."""
 
     every: int
     rounds: int
     pages: int
     hostile_characters: int
+    dense_characters: int
     repeats: int
 
 
-FULL = Effort(every=2, rounds=3, pages=200, hostile_characters=1_000_000, repeats=3)
-QUICK = Effort(every=14, rounds=1, pages=40, hostile_characters=100_000, repeats=1)
+FULL = Effort(every=2, rounds=3, pages=200, hostile_characters=1_000_000, dense_characters=200_000, repeats=3)
+QUICK = Effort(every=14, rounds=1, pages=40, hostile_characters=100_000, dense_characters=50_000, repeats=1)
 
 
 def run_trial(python: str, module: str, *arguments: str, seconds: int = _SECONDS_FOR_A_TRIAL) -> dict[str, Any]:
@@ -183,6 +185,10 @@ def limits(notes: Path, effort: Effort) -> Iterator[Limit]:
     for kind in (NESTED, *HOSTILE_PIECES):
         figures = trial("hostile", f"{effort.hostile_characters} {kind}", _SECONDS_FOR_HOSTILE)
         yield Limit(f"hostile: {kind}", figures.get("ratio"), 2.0, detail=figures.get("error", "of ordinary notes"))
+    for kind in DENSE_PIECES:
+        figures = trial("hostile", f"{effort.dense_characters} {kind}", _SECONDS_FOR_HOSTILE)
+        times = f"of ten documents a tenth as long; {figures.get('ratio', 0):.1f} times ordinary notes"
+        yield Limit(f"dense: {kind}", figures.get("growth"), 1.5, detail=figures.get("error", times))
     for name, code, arguments in (
         ("import features", "import features", ()),
         ("greenlane --help", "from serving.cli import main; main()", ("--help",)),

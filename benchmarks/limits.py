@@ -44,15 +44,29 @@ HOSTILE_PIECES = {
     "empty boxes": "[ ] ",
     "dates": "1/2 ",
     "full dates": "1/2/2026 ",
-    "no pain": "no pain ",
-    "pain or": "pain or ",
-    "mother": "mother ",
-    "left right": "left right ",
-    "weeks of PT": "6 weeks of PT ",
-    "blood pressures": "120/80 ",
     "headings": "HISTORY: ",
     "headings on lines": "HISTORY:\n",
+    "mother": "mother ",
+    "left right": "left right ",
+    "no pain": "no pain ",
+    "pain or": "pain or ",
 }
+"""Nothing to find, or next to nothing: each must cost less than twice what ordinary notes do."""
+DENSE_PIECES = {
+    "left knee pain": "left knee pain ",
+    "weeks of PT": "6 weeks of PT ",
+    "planned PT": "will start PT. ",
+    "failed PT": "PT failed ",
+    "listed PT": "PT, ",
+    "since a date": "since 1/2/2026 PT ",
+    "family history": "family history of cancer ",
+    "blood pressures": "120/80 ",
+    "acuities": "20/50 ",
+    "post-op days": "POD 3 ",
+    "answered boxes": "MRI: [ ] yes [x] no\n",
+    "ticked boxes on a line": "[x] no ",
+}
+"""A finding every few letters, which may cost what findings cost, but no more per letter the more of them there are."""
 NESTED = "nested parentheses"
 """Beside the pieces that repeat: one half opens, the other closes."""
 _CHUNK = 10
@@ -145,26 +159,29 @@ def growth(notes: Path, shape: str) -> dict[str, float]:
 
 
 def hostile_text(kind: str, characters: int) -> str:
-    """``characters`` characters of one of :data:`HOSTILE_PIECES`, or of :data:`NESTED`."""
+    """``characters`` characters of one piece of :data:`HOSTILE_PIECES` or :data:`DENSE_PIECES`, or of :data:`NESTED`."""
     if kind == NESTED:
         return "(" * (characters // 2) + ")" * (characters - characters // 2)
-    piece = HOSTILE_PIECES[kind]
+    piece = (HOSTILE_PIECES | DENSE_PIECES)[kind]
     return (piece * (characters // len(piece) + 1))[:characters]
 
 
 def hostile(notes: Path, argument: str) -> dict[str, float]:
-    """``"CHARACTERS KIND"``: one document of that many characters, its cost for a character beside that of notes."""
-    characters, _, kind = argument.partition(" ")
+    """``"CHARACTERS KIND"``: one document of that many characters. ``ratio``: its cost for a character beside that of
+    ordinary notes; ``growth``: beside that of ten documents a tenth as long."""
+    count, _, kind = argument.partition(" ")
+    characters = int(count)
     ordinary, total = [], 0
     for text in load_texts(notes):
-        if total < int(characters):
+        if total < characters:
             ordinary.append(document(text))
             total += len(text)
     reader = warm_reader()
     before = cpu_seconds(reader, ordinary)
-    cost = cpu_seconds(reader, [document(hostile_text(kind, int(characters)))])
+    tenths = cpu_seconds(reader, [document(hostile_text(kind, characters // 10))] * 10)
+    cost = cpu_seconds(reader, [document(hostile_text(kind, characters))])
     after = cpu_seconds(reader, ordinary)
-    return {"ratio": cost / int(characters) / ((before + after) / 2 / total)}
+    return {"ratio": cost / characters / ((before + after) / 2 / total), "growth": cost / tenths}
 
 
 _worker_reader: FactReader

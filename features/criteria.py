@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from enum import IntEnum
 
 from features.durations import to_days
-from features.lexicon import Lexicon
+from features.lexicon import Concept, Lexicon
 from features.policy import CoveragePolicy, Criterion, Evidence, HumanReview
 from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
 
@@ -67,8 +67,16 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
         day=request.received_at.date(),
         side=side,
         documents={document.document_id: document for document in request.documents},
-        names={concept.concept_id: concept.name.lower() for concept in lexicon.concepts.values()},
+        names={concept.concept_id: _within_a_sentence(concept) for concept in lexicon.concepts.values()},
     )
+
+
+def _within_a_sentence(concept: Concept) -> str:
+    """The name as it stands inside a sentence: signs are named after people, abbreviations keep their capitals."""
+    name = concept.name
+    if concept.category == "exam_sign" or name[1:2].isupper():
+        return name
+    return name[:1].lower() + name[1:]
 
 
 def evaluate(policy: CoveragePolicy, facts: Sequence[Fact], context: Context) -> tuple[CriterionResult, ...]:

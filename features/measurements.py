@@ -765,8 +765,27 @@ def _events(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken: _T
                 more.append(
                     Measurement("event_count", start, end, start, end, number, lexicon.anchored["event_count"].unit)
                 )
+        elif before is None and not lower[max(lo, at - 3) : at].rstrip(" ")[-1:].isalnum():
+            # "Events 65.": where the word begins an item of a report, the number follows it.
+            counted = _after_events_pattern().match(lower, end, hi)
+            if counted is not None and 5 <= int(counted["value"]) <= 5000:
+                start, end = at, counted.end()
+                if not taken.overlaps(start, end):
+                    unit = lexicon.anchored["event_count"].unit
+                    more.append(
+                        Measurement(
+                            "event_count", start, end, counted.start("value"), end, float(counted["value"]), unit
+                        )
+                    )
         at = lower.find("events", end, hi)
     return more
+
+
+@cache
+def _after_events_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"\s{0,3}[:=]?\s{1,3}(?P<value>\d{1,4})(?![\d/.]\d|\s?(?:/|per\b|an\b|%|days?\b|weeks?\b|months?\b|am\b|pm\b))"
+    )
 
 
 @cache

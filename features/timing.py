@@ -278,7 +278,8 @@ def _share_dates(mentions: Sequence[Mention], numbers: Sequence[int], timings: l
         on = timings[number].on
         if on is not None:
             dated.setdefault(mentions[number].concept.concept_id, on)
-    for first, second in pairwise(numbers):
+    pairs = list(pairwise(numbers))
+    for first, second in (*pairs, *reversed(pairs)):
         if mentions[second].start < mentions[first].end:
             # Two concepts in the same words ("low back pain radiating to the leg") share what is said of their time.
             for source, target in ((first, second), (second, first)):

@@ -1,4 +1,4 @@
-"""The medspaCy door: the same answers as triage's own reading, medspaCy's rules and attributes, no leak, no silenced warnings."""
+"""The medspaCy door: the same answers as triage's own reading, medspaCy's rules and attributes, nothing leaked."""
 
 from __future__ import annotations
 
