@@ -178,10 +178,7 @@ def limits(notes: Path, effort: Effort) -> Iterator[Limit]:
     pages = trial("linearity", str(effort.pages))
     yield Limit(f"cost of a {effort.pages}-page note, per character", pages.get("ratio"), 1.2, detail="of 2-page notes")
     yield from _growth_limits(trial, effort.rounds)
-    pool = trial("workers", str(effort.repeats))
-    wall = f"on free cores, from CPU time; by the clock here {pool.get('wall_speedup', float('nan')):.2f}"
-    yield Limit("two worker processes", pool.get("speedup"), 1.8, at_least=True, detail=wall)
-    yield Limit("peak memory of a worker", pool.get("peak_mb"), 350.0, unit="MB")
+    yield from _worker_limits([trial("workers", str(effort.repeats)) for _ in range(effort.rounds)])
     for kind in (NESTED, *HOSTILE_PIECES):
         figures = trial("hostile", f"{effort.hostile_characters} {kind}", _SECONDS_FOR_HOSTILE)
         yield Limit(f"hostile: {kind}", figures.get("ratio"), 2.0, detail=figures.get("error", "of ordinary notes"))
@@ -196,6 +193,17 @@ def limits(notes: Path, effort: Effort) -> Iterator[Limit]:
         _progress(name)
         cpu, clock = _start_up(code, arguments)
         yield Limit(name, cpu, 0.5, unit="s", detail=f"CPU, with Python's own start; by the clock here {clock:.2f} s")
+
+
+def _worker_limits(pools: Sequence[dict[str, Any]]) -> Iterator[Limit]:
+    def middle(key: str) -> float | None:
+        values = [pool[key] for pool in pools if key in pool]
+        return statistics.median(values) if values else None
+
+    wall = middle("wall_speedup")
+    detail = f"on free cores, from CPU time; by the clock here {wall:.2f}" if wall else "no answer"
+    yield Limit("two worker processes", middle("speedup"), 1.8, at_least=True, detail=detail)
+    yield Limit("peak memory of a worker", middle("peak_mb"), 350.0, unit="MB")
 
 
 def _growth_limits(trial: Any, rounds: int) -> Iterator[Limit]:

@@ -33,6 +33,11 @@ Triage = Callable[[AuthorizationRequest], TriageResult]
 
 SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this request.")
 
+NEAR_DUPLICATE = Reason(
+    "near_duplicate",
+    "The same service was requested for the same member in the last 30 days; a nurse compares the two.",
+)
+
 MOST_ATTEMPTS = 3
 """After so many attempts that ended with the process dead, a request goes to a nurse unread."""
 
@@ -189,6 +194,9 @@ class AuthorizationService:
         return self._cases[zlib.crc32(authorization_id.encode()) % len(self._cases)]
 
     def _keep(self, stored: StoredRequest, result: TriageResult) -> StoredResult:
+        if self._store.has_near_duplicate(stored.authorization_id):
+            others = result.reasons if result.route is Route.NURSE_REVIEW else ()
+            result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, NEAR_DUPLICATE))
         held = stored.audit_selected and result.route is Route.FAST_TRACK
         if held:
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(SELECTED_FOR_REVIEW,))

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Engine, func, literal, select, text, tuple_
@@ -22,9 +22,11 @@ from features.types import AuthorizationRequest, Document
 from models.types import Route, TriageResult
 from serving.database import database_errors, is_migrated, migrate, open_engine
 from serving.errors import ContentConflictError, StoreUnavailableError, UnknownAuthorizationError
-from serving.records import ReceivedDocument, dumps, request_from_record, request_record
+from serving.records import ReceivedDocument, dumps, likeness, request_from_record, request_record
 from serving.tables import AuthorizationRow, DocumentRow, ResultRow, UtcDateTime
 
+NEAR_DUPLICATE_SPAN = timedelta(days=30)
+"""A second request for the same member and service within this time is looked at by a nurse."""
 DEFAULT_TENANT = "default"
 
 CaseStatus = Literal["received", "triaged"]
@@ -141,6 +143,7 @@ class Store:
                 tenant=self._tenant,
                 external_id=request.external_id,
                 content_hash=content_hash,
+                likeness=likeness(request),
                 request=dumps(request_record(request)),
                 service_system=request.service.system,
                 service_code=request.service.code,
@@ -234,6 +237,23 @@ class Store:
                 authorization.reason_message = result.reasons[0].message
             session.flush()
             return _stored_result(row), True
+
+    def has_near_duplicate(self, authorization_id: str) -> bool:
+        """Whether the same member's request for the same service was accepted in the 30 days before this one."""
+        with self._reading() as session:
+            row = self._row(session, authorization_id)
+            found = session.scalar(
+                select(AuthorizationRow.authorization_id)
+                .where(
+                    AuthorizationRow.tenant == self._tenant,
+                    AuthorizationRow.likeness == row.likeness,
+                    AuthorizationRow.accepted_at >= row.accepted_at - NEAR_DUPLICATE_SPAN,
+                    AuthorizationRow.accepted_at <= row.accepted_at,
+                    AuthorizationRow.authorization_id < authorization_id,
+                )
+                .limit(1)
+            )
+            return found is not None
 
     def request(self, authorization_id: str) -> StoredRequest:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""

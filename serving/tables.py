@@ -34,12 +34,14 @@ class Base(DeclarativeBase):
 
 class AuthorizationRow(Base):
     """One accepted request. ``revision`` grows when documents are added; ``route`` and the reason are of the latest
-    result and null while none is stored. ``audit_selected`` is drawn once, when the request is accepted.
+    result and null while none is stored. ``audit_selected`` is drawn once, when the request is accepted. ``likeness`` is
+    equal for requests of one member for one service.
     """
 
     __tablename__ = "authorizations"
     __table_args__ = (
         UniqueConstraint("tenant", "external_id", name="uq_authorizations_tenant_external_id"),
+        Index("ix_authorizations_likeness", "tenant", "likeness", "accepted_at"),
         Index("ix_authorizations_due", "tenant", "due_at", "authorization_id"),
         Index("ix_authorizations_route_due", "tenant", "route", "due_at", "authorization_id"),
         Index("ix_authorizations_status_due", "tenant", "status", "due_at", "authorization_id"),
@@ -49,6 +51,7 @@ class AuthorizationRow(Base):
     tenant: Mapped[str] = mapped_column(String(64))
     external_id: Mapped[str] = mapped_column(String(200))
     content_hash: Mapped[str] = mapped_column(String(64))
+    likeness: Mapped[str] = mapped_column(String(64))
     request: Mapped[str] = mapped_column(Text)
     service_system: Mapped[str] = mapped_column(String(16))
     service_code: Mapped[str] = mapped_column(String(200))

@@ -24,9 +24,10 @@ MET = Reason("all_criteria_met", "Every criterion of lumbar-spine-mri 2026.1 is 
 
 
 def request_body(external_id: str = "PA-1", text: str = NOTE, **changes: Any) -> dict[str, Any]:
-    """A valid request body with one document."""
+    """A valid request body with one document. Every external id has a member of its own."""
     body = copy.deepcopy(EXAMPLE_REQUEST)
     body["external_id"] = external_id
+    body["member"]["member_id"] = f"M-{external_id}"
     body["documents"] = [{"document_id": "d1", "type": "progress_note", "date": "2026-11-10", "text": text}]
     body.update(changes)
     return body

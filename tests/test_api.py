@@ -332,6 +332,21 @@ def test_a_fact_whose_offsets_do_not_hold_its_text_fails_closed(build: Build, st
         assert answer["reasons"][0]["code"] == "system_error"
 
 
+def test_a_second_request_for_the_same_member_and_service_goes_to_a_nurse(client: TestClient) -> None:
+    first = client.post("/v1/authorizations", json=request_body("PA-1"))
+    assert first.json()["route"] == "fast_track"
+    again = request_body("PA-2", "Another note. He completed physical therapy.")
+    again["member"]["member_id"] = "M-PA-1"
+    second = client.post("/v1/authorizations", json=again).json()
+    assert second["route"] == "nurse_review"
+    assert [reason["code"] for reason in second["reasons"]] == ["near_duplicate"]
+    other_service = request_body("PA-3")
+    other_service["member"]["member_id"] = "M-PA-1"
+    other_service["service"]["code"] = "73721"
+    assert client.post("/v1/authorizations", json=other_service).json()["route"] == "fast_track"
+    assert client.get(f"/v1/authorizations/{first.json()['authorization_id']}").json()["route"] == "fast_track"
+
+
 def test_the_blind_audit_draws_once_and_keeps_the_draw(build: Build) -> None:
     draws = iter([0.01, 0.99])
     with TestClient(build(draw=lambda: next(draws, 0.99), audit_share=0.05)) as client:

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(64), nullable=False),
         sa.Column("external_id", sa.String(200), nullable=False),
         sa.Column("content_hash", sa.String(64), nullable=False),
+        sa.Column("likeness", sa.String(64), nullable=False),
         sa.Column("request", sa.Text(), nullable=False),
         sa.Column("service_system", sa.String(16), nullable=False),
         sa.Column("service_code", sa.String(200), nullable=False),
@@ -32,6 +33,7 @@ def upgrade() -> None:
         sa.Column("reason_message", sa.Text(), nullable=True),
         sa.UniqueConstraint("tenant", "external_id", name="uq_authorizations_tenant_external_id"),
     )
+    op.create_index("ix_authorizations_likeness", "authorizations", ["tenant", "likeness", "accepted_at"])
     op.create_index("ix_authorizations_due", "authorizations", ["tenant", "due_at", "authorization_id"])
     op.create_index("ix_authorizations_route_due", "authorizations", ["tenant", "route", "due_at", "authorization_id"])
     op.create_index("ix_authorizations_status_due", "authorizations", ["tenant", "status", "due_at", "authorization_id"])
