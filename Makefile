@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 DEMO_CASES ?= 8000
 SAMPLES := data_samples/requests.jsonl
 
-.PHONY: help setup demo serve train test test-slow check format lock clean
+.PHONY: help setup demo serve train test test-slow bench check format lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,10 @@ test: $(READY) ## the default test suite (minutes)
 
 test-slow: $(READY) ## the slow tests and those that drive a browser
 	@$(BIN)/python -m pytest -m "slow or browser"
+
+bench: $(READY) ## speed and memory of reading notes, beside medspaCy and others (minutes)
+	@mkdir -p .greenlane
+	@$(BIN)/python -m benchmarks.extraction --json .greenlane/bench.json $(BENCH)
 
 check: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

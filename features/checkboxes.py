@@ -7,11 +7,13 @@ it. What stands beside an empty box is not the case.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 
 _BOX = re.compile(r"\[(?P<mark>[ xX\u2713\u2714]?)\]|(?P<empty>[\u2610])|(?P<ticked>[\u2611\u2612])")
 _NO = re.compile(r"\W*(?:no|n|none|neg|negative|never|absent|denies)\b", re.IGNORECASE)
 _YES = re.compile(r"\W*(?:yes|y|pos|positive|present)\b", re.IGNORECASE)
+_NEAR = 40
 _BREAK = re.compile(r"\s{2,}|;|\|")
 
 
@@ -88,19 +90,22 @@ def unticked(boxes: list[Checkbox]) -> list[Checkbox]:
 def answered_no(text: str, boxes: list[Checkbox]) -> list[tuple[int, int, Checkbox]]:
     """(start, end, box) of labels whose yes/no boxes say no: "Prior MRI this knee: [ ] yes [x] no"."""
     found: list[tuple[int, int, Checkbox]] = []
-    for box in boxes:
+    label = scanned = 0
+    colon = -1
+    for number, box in enumerate(boxes):
+        # Each stretch of text is looked at once: the line, the last label and the last colon are carried along.
+        newline = text.rfind("\n", scanned, box.box_start)
+        if newline >= 0:
+            label = newline + 1
+        colon = max(colon, text.rfind(":", scanned, box.box_start))
+        scanned = box.box_start
         says_no = (box.ticked and _NO.match(text, box.start, box.end)) or (
-            not box.ticked and _YES.match(text, box.start, box.end) and not _other_ticked_yes(text, boxes, box)
+            not box.ticked and _YES.match(text, box.start, box.end) and not _other_ticked_yes(text, boxes, number)
         )
-        if says_no:
-            line = text.rfind("\n", 0, box.box_start) + 1
-            earlier = [
-                other.end for other in boxes if line <= other.box_start < box.box_start and not _answer(text, other)
-            ]
-            label = max([line, *earlier])
-            colon = text.rfind(":", label, box.box_start)
-            if colon > 0:
-                found.append((_last_gap(text, label, colon), colon, box))
+        if says_no and colon > 0 and colon >= label:
+            found.append((_last_gap(text, label, colon), colon, box))
+        if not _answer(text, box):
+            label = max(label, box.end)
     return found
 
 
@@ -108,18 +113,26 @@ def _answer(text: str, box: Checkbox) -> bool:
     return bool(_NO.match(text, box.start, box.end) or _YES.match(text, box.start, box.end))
 
 
-def _other_ticked_yes(text: str, boxes: list[Checkbox], box: Checkbox) -> bool:
+def _other_ticked_yes(text: str, boxes: list[Checkbox], number: int) -> bool:
+    box = boxes[number]
+    low = bisect_left(boxes, box.box_start - _NEAR + 1, key=lambda other: other.box_start)
+    high = bisect_left(boxes, box.box_start + _NEAR, key=lambda other: other.box_start)
     return any(
         other.ticked
         and _YES.match(text, other.start, other.end)
         and "\n" not in text[min(other.end, box.end) : max(other.start, box.start)]
-        for other in boxes
-        if abs(other.box_start - box.box_start) < 40
+        for other in boxes[low:high]
     )
 
 
 def blank_unticked(text: str, boxes: list[Checkbox]) -> str:
     """``text`` of the same length with the words of empty boxes blanked out, so that only what was ticked is read."""
-    for box in unticked(boxes):
-        text = text[: box.start] + " " * (box.end - box.start) + text[box.end :]
-    return text
+    pieces: list[str] = []
+    position = 0
+    for start, end in sorted((box.start, box.end) for box in unticked(boxes)):
+        if end <= position:
+            continue
+        start = max(start, position)
+        pieces += (text[position:start], " " * (end - start))
+        position = end
+    return "".join((*pieces, text[position:]))

@@ -32,11 +32,43 @@ class Mention:
     words: tuple[tuple[int, int], ...] = ()
 
 
+class _Beginning:
+    """The terms that begin with one phrase: those it may complete, and those that need one of ``next`` after it."""
+
+    __slots__ = ("complete", "next", "reach")
+
+    def __init__(self) -> None:
+        self.complete: list[tuple[Concept, Term]] = []
+        self.next: dict[str, list[tuple[Concept, Term]]] = {}
+        self.reach = 0
+
+    def add(self, concept: Concept, term: Term) -> None:
+        if len(term.segments) == 1 or () in term.segments[1].variants:
+            self.complete.append((concept, term))
+            return
+        second = term.segments[1]
+        self.reach = max(self.reach, second.gap + 1)
+        for word in second.by_first:
+            self.next.setdefault(word, []).append((concept, term))
+
+    def candidates(self, words: Sequence[str], position: int, stop: int) -> Sequence[tuple[Concept, Term]]:
+        """The terms worth following from token ``position``: one look at the words ahead serves all of them."""
+        if not self.next:
+            return self.complete
+        ahead = words[position : min(position + self.reach, stop)]
+        if self.next.keys().isdisjoint(ahead):
+            return self.complete
+        # A term may be led to by several of the words; dict keeps each once, in order.
+        following = {id(term): (concept, term) for word in ahead for concept, term in self.next.get(word, ())}
+        return [*self.complete, *following.values()]
+
+
 class ConceptMatcher:
     """Finds the mentions of every concept of a lexicon."""
 
     def __init__(self, lexicon: Lexicon) -> None:
-        self._trie: PhraseTrie[tuple[Concept, Term]] = PhraseTrie()
+        self._trie: PhraseTrie[_Beginning] = PhraseTrie()
+        self._beginnings: dict[str, _Beginning] = {}
         for concept in lexicon.concepts.values():
             self.add(concept)
 
@@ -44,31 +76,32 @@ class ConceptMatcher:
         """Also look for ``concept``."""
         for term in concept.terms:
             for words in term.segments[0].variants:
-                self._trie.add(" ".join(words), (concept, term))
+                phrase = " ".join(words)
+                beginning = self._beginnings.get(phrase)
+                if beginning is None:
+                    beginning = self._beginnings[phrase] = _Beginning()
+                    self._trie.add(phrase, beginning)
+                beginning.add(concept, term)
 
     def mentions(self, tokens: Tokens, sentences: Sequence[tuple[int, int]]) -> list[Mention]:
         """Mentions in order. Of overlapping ones of one concept the longest stays; concepts may overlap each other."""
         ends = [bisect_left(tokens.starts, end) for _, end in sentences]
-        in_text = frozenset(tokens.words)
         found: list[Mention] = []
         sentence = 0
         for hit in self._trie.hits(tokens):
-            concept, term = hit.payload
-            rest = term.segments[1:]
-            # Most terms with a gap fall here: not one of the words that must follow stands anywhere in the text.
-            if rest and () not in rest[0].variants and in_text.isdisjoint(rest[0].by_first):
-                continue
             while sentence < len(ends) and hit.first >= ends[sentence]:
                 sentence += 1
             if sentence == len(ends):
                 break
             stop = ends[sentence]
-            runs = follow(tokens.words, hit.first, hit.last, stop, rest) if rest else [(hit.first, hit.last)]
-            if runs is None or runs[-1][1] > stop or not _fits(tokens, hit.first, runs[-1][1], term):
-                continue
-            last = runs[-1][1]
-            words = tuple((tokens.starts[a], tokens.ends[b - 1]) for a, b in runs)
-            found.append(Mention(concept, words[0][0], words[-1][1], sentence, hit.first, last, words))
+            for concept, term in hit.payload.candidates(tokens.words, hit.last, stop):
+                rest = term.segments[1:]
+                runs = follow(tokens.words, hit.first, hit.last, stop, rest) if rest else [(hit.first, hit.last)]
+                if runs is None or runs[-1][1] > stop or not _fits(tokens, hit.first, runs[-1][1], term):
+                    continue
+                last = runs[-1][1]
+                words = tuple((tokens.starts[a], tokens.ends[b - 1]) for a, b in runs)
+                found.append(Mention(concept, words[0][0], words[-1][1], sentence, hit.first, last, words))
         return list(_longest(found))
 
 

@@ -461,6 +461,8 @@ def _supporting(fact: Fact, evidence: Evidence, context: Context, name: str) -> 
         limits = " and ".join(f"{limit.op} {limit.value:g}" for limit in evidence.compared)
         return f"{name} is {fact.value:g}; {limits} is needed."
     when = context.when(fact)
+    if fact.began and not fact.ended:
+        return f"{name} is documented (since {fact.began.isoformat()})."
     return f"{name} is documented{f' ({when.isoformat()})' if when else ''}."
 
 

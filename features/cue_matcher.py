@@ -12,6 +12,10 @@ _NUMBER_WORDS = frozenset(
 ) | {"few", "couple", "many", "multiple", "some"}
 
 
+_CLOSING = frozenset({".", ";", ","})
+"""A mark that closes a sentence may stand after its last word."""
+
+
 @dataclass(frozen=True, slots=True)
 class CueHit:
     """A cue at tokens ``first`` to ``last``; ``low`` and ``high`` are the tokens its scope may not leave."""
@@ -64,6 +68,8 @@ class CueMatcher:
                     break
                 word = words[position]
                 child = node.next.get(word)
+                if position == high - 1 and word in _CLOSING and SENTENCE_END in node.next:
+                    spans.append((first, position, node.next[SENTENCE_END].rules))
                 if child is None:
                     if word == "-" and position + 1 < high:
                         position += 1

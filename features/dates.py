@@ -352,6 +352,7 @@ def _period_gap_pattern() -> re.Pattern[str]:
     return re.compile(r"\s?(?:to|through|thru|until|till|-|–|—)\s?")
 
 
+_LETTER = re.compile(r"[^\W\d_]")
 _SCORE_TOTALS = frozenset({1, 2, 3, 4, 5, 6, 7, 10})
 
 
@@ -454,14 +455,16 @@ def _leads_to(lower: str, end: int, starts: set[int], hi: int) -> bool:
 def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
     """1: a date by its own context. 0: only beside another date. -1: a score, a count or a fraction."""
     window = lower[max(lo, one.start - 40) : one.start]
-    strong = _strong_before_pattern().search(window)
+    # Every word that speaks for or against a date has a letter: a run of numbers is not searched for any.
+    lettered = _LETTER.search(window) is not None
+    strong = _strong_before_pattern().search(window) if lettered or window.endswith("(") else None
     time_word = strong.group("time") if strong is not None else None
     score_like = one.day in _SCORE_TOTALS or one.month == one.day
     scored_after = _score_after_pattern().match(lower, one.end, min(hi, one.end + 16))
     if scored_after and time_word not in ("since", "dated", "on"):
         return 1 if time_word and not score_like else -1
     if score_like:
-        if _score_before_pattern().search(window):
+        if lettered and _score_before_pattern().search(window):
             return -1
         if strong is None or strong.group("open"):
             return 0
@@ -471,7 +474,7 @@ def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
         return 1 if certain or not _mentions_score(window) else -1
     if strong is not None:
         return 1
-    if _test_before_pattern().search(window):
+    if lettered and _test_before_pattern().search(window):
         return -1
     return 0 if one.month > one.day else 1
 

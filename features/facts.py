@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import accumulate
 
 from features.assertion import AssertionEngine, Target, packaged_engine
 from features.checkboxes import Checkbox, answered_no, blank_unticked, find_checkboxes, unticked
@@ -100,10 +101,11 @@ class FactReader:
         expressions = find_time_expressions(text, document.date)
         timings = time_mentions(note.tokens, note.sentences, note.mentions, expressions, document.date)
         boxes = find_checkboxes(text)
-        sides = _Sides(blank_unticked(text, boxes) if boxes else text, note.sections)
+        answered = blank_unticked(text, boxes) if boxes else text
+        sides = _Sides(answered, note.sections)
         regions = _regions(note)
-        results = _sign_results(note, blank_unticked(text, boxes) if boxes else text)
-        denied = [(box.start, box.end, box) for box in unticked(boxes)] + answered_no(text, boxes)
+        results = _sign_results(note, answered)
+        denied = _Denied([(box.start, box.end, box) for box in unticked(boxes)] + answered_no(text, boxes))
         prescribed = [(count.start, count.end) for count in find_session_counts(text) if count.computed]
         studied = study_date(text, expressions) if document.type in _REPORTS else None
         facts = [
@@ -127,7 +129,7 @@ class FactReader:
         region: str | None,
         result: tuple[str, int, int] | None,
         studied: date | None,
-        denied: Sequence[tuple[int, int, Checkbox]],
+        denied: _Denied,
         prescribed: Sequence[tuple[int, int]],
     ) -> Fact:
         mention = note.mentions[number]
@@ -186,6 +188,8 @@ class FactReader:
         start, end = note.sentences[mention.sentence]
         first, last = _token_range(note.tokens, start, end)
         first, last = max(first, mention.first - _COURSE_WINDOW), min(last, mention.last + _COURSE_WINDOW)
+        if _few_visits(note.document.text, start, end):
+            return Course.NOT_ATTENDED
         words = self._courses.mentions(note.tokens, first, last)
         course = self._courses.nearest(note.tokens, words, mention.first, mention.last)
         if course is not None:
@@ -200,6 +204,12 @@ class FactReader:
         if timing.value is not None and _section(note.sections, mention.start) not in _PRESCRIBING_SECTIONS:
             return Course.STATED
         return None
+
+
+def _few_visits(text: str, start: int, end: int) -> bool:
+    """Whether the sentence counts its visits, and there are hardly any: "attended 2 visits", "1 of 12 visits"."""
+    counts = [count for count in find_session_counts(text, start, end) if not count.computed]
+    return bool(counts) and max(count.count for count in counts) <= _FEW_VISITS
 
 
 def _until(timing: Timing, today: date | None) -> Timing:
@@ -242,13 +252,33 @@ def _with_result(assertion: Assertion, result: tuple[str, int, int], mention: Me
     return replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
 
 
-def _with_boxes(assertion: Assertion, mention: Mention, denied: Sequence[tuple[int, int, Checkbox]]) -> Assertion:
+def _with_boxes(assertion: Assertion, mention: Mention, denied: _Denied) -> Assertion:
     """What stands beside an empty box, or is answered no, is denied."""
-    for start, end, box in denied:
-        if start <= mention.start < end and not assertion.negated:
-            cue = Cue("negated", box.box_start, box.box_end, "empty box" if not box.ticked else "answered no")
-            return replace(assertion, negated=True, cues=(*assertion.cues, cue))
-    return assertion
+    box = None if assertion.negated else denied.box_of(mention.start)
+    if box is None:
+        return assertion
+    cue = Cue("negated", box.box_start, box.box_end, "empty box" if not box.ticked else "answered no")
+    return replace(assertion, negated=True, cues=(*assertion.cues, cue))
+
+
+class _Denied:
+    """Stretches of text that a box denies, to be asked for the first that holds a position."""
+
+    def __init__(self, stretches: Sequence[tuple[int, int, Checkbox]]) -> None:
+        ordered = sorted(enumerate(stretches), key=lambda item: item[1][0])
+        self._stretches = [(rank, end, box) for rank, (_, end, box) in ordered]
+        self._starts = [start for _, (start, _, _) in ordered]
+        self._reach = list(accumulate((end for _, end, _ in self._stretches), max))
+
+    def box_of(self, position: int) -> Checkbox | None:
+        place = bisect_right(self._starts, position) - 1
+        best: tuple[int, Checkbox] | None = None
+        while place >= 0 and self._reach[place] > position:
+            rank, end, box = self._stretches[place]
+            if end > position and (best is None or rank < best[0]):
+                best = (rank, box)
+            place -= 1
+        return best[1] if best else None
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -325,8 +355,9 @@ class _Sides:
             return None
         # A sentence without an end (a table, a list of words) is read only as far as a side is likely to be meant.
         lo, hi = max(sentence_start, start - _NEARBY_SIDE), min(sentence_end, end + _NEARBY_SIDE)
-        if bisect_left(self._starts, lo) < bisect_left(self._starts, hi):
-            return side_among(self._mentions, self._text, start, end, lo, hi)
+        first, last = bisect_left(self._starts, lo), bisect_left(self._starts, hi)
+        if first < last:
+            return side_among(self._mentions[first:last], self._text, start, end, lo, hi)
         section = _section_at(self._sections, start)
         earliest = max(section.heading_start if section else 0, start - _NEARBY_SIDE)
         before = bisect_left(self._starts, start) - 1

@@ -527,6 +527,7 @@ def _scale_pattern() -> re.Pattern[str]:
     )
 
 
+_TOTALS = frozenset({5, 10})
 _SNELLEN = frozenset(
     {
         10,
@@ -585,6 +586,10 @@ def _fractions(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken:
     if "scale" in lower:
         totals += _scale_pattern().finditer(lower, lo, hi)
     for match in totals:
+        below = match.groupdict().get("below") or "10"
+        total = int(below) if below.isdigit() else 10
+        if total not in _TOTALS and total not in _SNELLEN:
+            continue
         window = lower[max(lo, match.start() - 24) : match.start()]
         above = _above_pattern().search(window)
         if above is None:
@@ -592,8 +597,7 @@ def _fractions(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken:
         start, end = match.start() - len(window) + above.start(), match.end()
         if taken.overlaps(start, end):
             continue
-        below = match.groupdict().get("below") or "10"
-        read = _scored(lexicon, lower, start, end, above, int(below) if below.isdigit() else 10, lo, hi)
+        read = _scored(lexicon, lower, start, end, above, total, lo, hi)
         if read is not None:
             more.append(read)
             taken.add([read])

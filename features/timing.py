@@ -47,6 +47,7 @@ _ENDED = re.compile(
     r"|d/?c(?:'d|ed)?|to)\b",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"[^\W\d_]")
 _CLAUSE_MARK = re.compile(r"[:;()]")
 _JOINED = re.compile(
     r"(?:[\s,/+&()]|\b(?:and|plus|with|as well as|or|then|formal|supervised|a|the|course|of|twice|daily|bid|tid|qd|prn|po|mg|"
@@ -179,33 +180,34 @@ def _nearest(
 ) -> int | None:
     if fallback:
         return candidates[0] if candidates else None
-    best: tuple[float, int] | None = None
     first = bisect_left(candidates, start - _FARTHEST - _LOOK_BACK, key=lambda number: mentions[number].start)
     last = bisect_left(candidates, end + _FARTHEST + 1, lo=first, key=lambda number: mentions[number].start)
     candidates = candidates[first:last]
-    for number in candidates:
-        mention = mentions[number]
-        bonus = 0
+    gaps = sorted(
+        (max(start - mentions[number].end, mentions[number].start - end, 0), place)
+        for place, number in enumerate(candidates)
+    )
+    best: tuple[float, int] | None = None
+    for gap, place in gaps:
+        # The other terms only add to the gap, a link takes _LINKED off: from here on nothing can be nearer.
+        if gap - _LINKED > (_FARTHEST if best is None else best[0]):
+            break
+        mention = mentions[candidates[place]]
+        bonus, low, high = 0, start, start
         if mention.end <= start:
-            between = text[mention.end : start]
-            bonus = _LINKED if _LEADS_BACK.search(between) else 0
-            others = sum(mention.end <= mentions[n].start and mentions[n].end <= start for n in candidates)
+            low, high = mention.end, start
+            bonus = _LINKED if _LEADS_BACK.search(text[low:high]) else 0
         elif mention.start >= end:
-            between = text[end : mention.start]
-            bonus = _LINKED if _LEADS_ON.match(between) else 0
-            others = sum(end <= mentions[n].start and mentions[n].end <= mention.start for n in candidates)
-        else:
-            between, others = "", 0
-        distance = (
-            len(between)
-            + _COMMA * between.count(",")
-            + 3 * _COMMA * between.count(";")
-            + _OTHER_MENTION * others
-            - bonus
-        )
-        if distance <= _FARTHEST and (best is None or distance < best[0]):
-            best = (distance, number)
-    return best[1] if best else None
+            low, high = end, mention.start
+            bonus = _LINKED if _LEADS_ON.match(text[low:high]) else 0
+        distance = gap + _COMMA * text.count(",", low, high) + 3 * _COMMA * text.count(";", low, high) - bonus
+        if distance > _FARTHEST or (best is not None and distance > best[0]):
+            continue
+        if low < high:
+            distance += _OTHER_MENTION * sum(low <= mentions[n].start and mentions[n].end <= high for n in candidates)
+        if distance <= _FARTHEST and (best is None or (distance, place) < best):
+            best = (distance, place)
+    return candidates[best[1]] if best else None
 
 
 def _with_length(timing: Timing, duration: Duration) -> Timing:
@@ -229,8 +231,10 @@ def _place_date(
     # A verb beyond a colon, a bracket or a semicolon speaks of something else.
     before = before.removesuffix("(")
     before = before[_last_match(_CLAUSE_MARK, before) + 1 :]
-    began = _last_match(_BEGAN, before)
-    ended = _last_match(_ENDED, before)
+    began = ended = -1
+    if _LETTER.search(before):
+        began = _last_match(_BEGAN, before)
+        ended = _last_match(_ENDED, before)
     if began < 0 and ended < 0:
         number = _nearest(text, mentions, row.mentions, mentioned.start, mentioned.end, fallback=False)
         if number is not None and timings[number].on is None:

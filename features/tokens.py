@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import add
 
 _TOKEN = re.compile(r"[^\W_]+|[^\s]")
 
@@ -31,8 +32,13 @@ def tokenize(text: str) -> Tokens:
     if len(lower) != len(text):
         # A few capitals ("İ") have lower-case forms of two characters, which would move every offset behind them.
         lower = "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
-    spans = [match.span() for match in _TOKEN.finditer(lower)]
-    if not spans:
-        return Tokens(text, (), (), ())
-    starts, ends = zip(*spans, strict=True)
-    return Tokens(text, tuple(_TOKEN.findall(lower)), starts, ends)
+    words = _TOKEN.findall(lower)
+    find = lower.find
+    starts: list[int] = []
+    position = 0
+    for word in words:
+        # Between two tokens there is white space only, so a token stands where its spelling next occurs.
+        position = find(word, position)
+        starts.append(position)
+        position += len(word)
+    return Tokens(text, tuple(words), tuple(starts), tuple(map(add, starts, map(len, words))))
