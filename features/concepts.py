@@ -140,6 +140,8 @@ def _fits(tokens: Tokens, first: int, last: int, term: Term) -> bool:
         tokens.words[max(first - _NEAR_BEFORE_OR_AFTER, 0) : last + _NEAR_BEFORE_OR_AFTER]
     ):
         return False
+    if term.not_before and last < len(tokens.words) and tokens.words[last] in term.not_before:
+        return False
     return not term.beside or bool(term.beside.intersection(tokens.words[max(first - _WITHIN, 0) : last + _WITHIN]))
 
 

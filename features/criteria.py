@@ -496,15 +496,19 @@ def _mark(node: Criterion, by_id: Mapping[str, CriterionResult], unneeded: set[s
 
 
 def _progress(node: Criterion, by_id: Mapping[str, CriterionResult]) -> float:
-    """How far a branch is: 1 where it is met or must be looked at, else the share of its parts that are met."""
+    """How far a branch is: 2 where it is met, else the share of its parts that are met; what the notes at least speak of
+    counts half, so that the branch shown as missing is the one the clinic had in mind. A single criterion that could do
+    alone (a red flag) and is not met counts nothing: most notes deny red flags."""
     status = by_id[node.id].status
     if status is Status.MET:
         return 2.0
     if status is Status.CONFLICTING:
         return 1.5
     if node.evidence is not None:
-        return 0.1 if by_id[node.id].evidence else 0.0
+        return 0.5 if by_id[node.id].evidence else 0.0
     parts = [_progress(child, by_id) for child in node.children]
     if node.all_of:
         return sum(min(part, 1.0) for part in parts) / len(parts)
-    return min(max(parts), 1.0)
+    return min(
+        max(0.0 if child.evidence and part < 1 else part for child, part in zip(node.children, parts, strict=True)), 1.0
+    )

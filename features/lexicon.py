@@ -11,7 +11,7 @@ A file holds one category and its concepts::
         abbreviations: [{term: PT, not_beside: [INR, PTT]}]
 
 ``terms`` match whatever their case, ``abbreviations`` as written. Either may be an entry with ``not_beside`` (it does not
-count within three words of one of those) or ``beside`` (it counts only within six words of one of those). In a term
+count within three words of one of those), ``not_before`` (nor where one of those follows at once) or ``beside`` (it counts only within six words of one of those). In a term
 ``a|b`` are alternatives for one word (``xray|x_ray``: an alternative of two words), ``word?`` may be missing and ``<n>``
 stands for up to ``n`` words of the same sentence.
 """
@@ -83,6 +83,7 @@ class Term:
     written: str | None = None
     beside: frozenset[str] = frozenset()
     not_beside: frozenset[str] = frozenset()
+    not_before: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +150,16 @@ def parse_term(term: str, where: str = "term") -> tuple[Segment, ...]:
 
 def _term(entry: Any, where: str, *, as_written: bool) -> Term:
     data = dict(entry) if isinstance(entry, Mapping) else {"term": str(entry)}
-    unknown = set(data) - {"term", "beside", "not_beside"}
+    unknown = set(data) - {"term", "beside", "not_beside", "not_before"}
     if unknown or not isinstance(data.get("term"), str):
-        raise LexiconError(f"{where}: a term has term, beside and not_beside, all text")
+        raise LexiconError(f"{where}: a term has term, beside, not_beside and not_before, all text")
     return Term(
         data["term"],
         parse_term(data["term"], where),
         written=data["term"] if as_written else None,
         beside=frozenset(str(word).lower() for word in data.get("beside", ())),
         not_beside=frozenset(str(word).lower() for word in data.get("not_beside", ())),
+        not_before=frozenset(str(word).lower() for word in data.get("not_before", ())),
     )
 
 
