@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from features.assertion_evaluation import evaluate_assertions
+from features.assertion_evaluation import evaluate_assertion_folds, evaluate_assertions
 from models.case_evaluation import CaseOutcome, CaseReport, ExpectedCase
 from models.types import Route
 from serving.request_files import RequestEntry
@@ -21,6 +21,19 @@ def assertion_lines(file: Path) -> Iterator[str]:
             f"{score.flag:12} {score.precision:6.3f} {score.recall:6.3f} {score.f1:6.3f} "
             f"{score.true_positives:6d} {score.false_positives:6d} {score.false_negatives:6d}"
         )
+    yield from _fold_lines(file)
+
+
+def _fold_lines(file: Path) -> Iterator[str]:
+    """How much F varies over five parts of the file: what to expect of notes that nobody has looked at."""
+    folds = evaluate_assertion_folds(file)
+    yield ""
+    yield f"F in each of {len(folds)} folds"
+    for number, score in enumerate(folds[0].scores):
+        values = [fold.scores[number] for fold in folds]
+        counted = [value.f1 for value in values if value.true_positives + value.false_negatives]
+        if len(counted) == len(folds):
+            yield f"{score.flag:12} " + " ".join(f"{value:6.3f}" for value in counted)
 
 
 def expected_cases(entries: Sequence[RequestEntry]) -> tuple[list[ExpectedCase], list[tuple[str, tuple[str, ...]]]]:
