@@ -782,7 +782,21 @@ def _events(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken: _T
                         )
                     )
         at = lower.find("events", end, hi)
+    if "hypopnea" in lower:
+        for match in _sum_of_events_pattern().finditer(lower, lo, hi):
+            value = float(match["value"])
+            if 5 <= value <= 5000 and not taken.overlaps(match.start(), match.end()):
+                unit = lexicon.anchored["event_count"].unit
+                more.append(
+                    Measurement("event_count", match.start(), match.end(), match.start(), match.end(), value, unit)
+                )
     return more
+
+
+@cache
+def _sum_of_events_pattern() -> re.Pattern[str]:
+    """ "141 apneas and hypopneas": what an index counts."""
+    return re.compile(r"(?<![\d./])(?P<value>\d{1,4})\s(?:total\s)?apneas?\s?(?:and|\+|&|plus|/)\s?hypopneas?\b")
 
 
 @cache

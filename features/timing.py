@@ -42,6 +42,7 @@ _BEGAN = re.compile(
     r"|eval(?:uated|uation)?|i\.?e\.?|soc|first (?:visit|noticed|seen)|from|came on|woke|d\.?o\.?i\.?|injur\w+)\b",
     re.IGNORECASE,
 )
+_SPEAKS_OF_LENGTH = re.compile(_BEGAN.pattern + r"|\bfor |\bx\s?\d", re.IGNORECASE)
 _ENDED = re.compile(
     r"\b(?:ended|complet\w+|finish\w+|discharg\w+|last (?:visit|seen|session|dose)|final|through|until|stopped|done"
     r"|d/?c(?:'d|ed)?|to)\b",
@@ -133,7 +134,7 @@ def time_mentions(
         for duration in _within(expressions.durations, row):
             if duration.kind != "length" or not candidates:
                 continue
-            if not lasting and not _BEGAN.search(text, row.start, row.end) and "for " not in text[row.start : row.end]:
+            if not lasting and not _SPEAKS_OF_LENGTH.search(text, row.start, row.end):
                 continue
             nearest = _nearest(text, mentions, candidates, duration.start, duration.end, fallback=not lasting)
             if nearest is not None and timings[nearest].value is None:
@@ -242,6 +243,9 @@ def _place_date(
                 timings[number], on=mentioned.last, spans=(*timings[number].spans, (mentioned.start, mentioned.end))
             )
         return
+    if ended > began:
+        # What has a last visit is a treatment, not the pain it was for.
+        candidates = [n for n in candidates if mentions[n].concept.category == "treatment"] or candidates
     number = _nearest(text, mentions, candidates, mentioned.start, mentioned.end, fallback=fallback)
     if number is None:
         return
