@@ -152,7 +152,7 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         concepts |= {kind.concept} | {variant.concept for variant in kind.variants if variant.concept}
         for name in names:
             kinds[_normal(name.lower())] = kind
-    return MeasurementLexicon(_name_pattern(kinds), kinds, foreign, anchored, frozenset(concepts))
+    return MeasurementLexicon(_name_pattern(kinds), kinds, foreign, anchored, frozenset(concepts | set(anchored)))
 
 
 def _read_anchored(entry: Any) -> _Anchored:

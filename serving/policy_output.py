@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from features.policy import CoveragePolicy, Criterion, load_policies
+from features.errors import PolicyError
+from features.lexicon import load_lexicon
+from features.measurements import measurement_lexicon
+from features.policy import CoveragePolicy, Criterion, load_policies, unknown_concepts
 from serving.errors import UnknownPolicyError
 
 
@@ -34,12 +37,17 @@ def policy_text(policy_id: str) -> Iterator[str]:
 
 
 def lint_lines(directory: Path | None) -> Iterator[str]:
-    """One line that says how many policies can be used. Raises PolicyError naming the file of the first that cannot."""
+    """One line that says how many policies can be used. Raises PolicyError naming the first that cannot."""
     if directory is not None and not directory.is_dir():
         raise UnknownPolicyError(f"{directory}: there is no such directory")
     policies = load_policies(directory).policies
     if not policies:
         raise UnknownPolicyError(f"{directory}: holds no *.yaml policy")
+    known = measurement_lexicon().concepts
+    for policy in policies:
+        unknown = unknown_concepts(policy, load_lexicon(), known)
+        if unknown:
+            raise PolicyError(f"{policy.policy_id} {policy.version}: {unknown[0]}: no such concept or measurement")
     yield f"{len(policies)} policies, all usable"
 
 
