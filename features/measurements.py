@@ -78,6 +78,8 @@ class _Kind:
     exact: frozenset[str]
     exact_after: frozenset[str]
     skip_volume: bool
+    oxygen: bool
+    head_unit: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ _COMPARATOR_WORDS = "|".join(re.escape(word) for word in sorted(_COMPARATORS, ke
 _MODAL = (
     r"(?:must|should|needs? to|has to|have to|required?|requires?|requirement|criteri(?:a|on)|threshold|goal|target|if)"
 )
+_FLOW = r"\d{1,2}(?:\.\d)?\s?(?:l|lpm|liters?|litres?)(?:\s?/\s?min(?:ute)?|pm| per minute)?(?![a-z0-9/])"
+"""Oxygen by the litre: "2 L", "4L/min"."""
 _NUMBER = r"\d{1,4}(?:\.\d{1,3})?|\.\d{1,2}"
 
 
@@ -169,11 +173,17 @@ def _factor(value: Any) -> tuple[float, float]:
 def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
     between = [str(word) for word in entry.get("between", [])]
     # Possessive: what may stand between is never given back, so nothing here can backtrack.
-    head = rf"(?:(?:{_words_pattern([*connectors, *between])}|{_MODAL})(?![a-z0-9])|[\s:=,()~\[\]–—;|-])"
-    factors = {str(spelling).strip(): _factor(value) for spelling, value in entry.get("units", {}).items()}
+    # A unit that says nothing about its scale ("degrees") has no factor: what the value means is then assumed.
+    spelled = {str(spelling).strip(): value for spelling, value in entry.get("units", {}).items()}
+    factors = {spelling: _factor(value) for spelling, value in spelled.items() if value is not None}
+    oxygen = bool(entry.get("oxygen", False))
+    head = (
+        rf"(?:{_head_unit(list(factors))}{f'|{_FLOW}' if oxygen else ''}"
+        rf"|(?:{_words_pattern([*connectors, *between])}|{_MODAL})(?![a-z0-9])|[\s:=,()~\[\]–—;|-])"
+    )
     units = (
-        rf"(?:\s{{0,2}}-?(?P<unit>{_words_pattern(list(factors))})(?![a-z0-9]|/[a-z]))?"
-        if factors
+        rf"(?:\s{{0,2}}-?(?P<unit>{_words_pattern(list(spelled))})(?![a-z0-9]|/[a-z]))?"
+        if spelled
         else "(?P<unit>(?!))?"
     )
     low, high = entry["range"]
@@ -197,7 +207,19 @@ def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
         exact=frozenset(str(name) for name in entry.get("exact", [])),
         exact_after=frozenset(str(name) for name in entry.get("exact_after", [])),
         skip_volume=bool(entry.get("skip_volume", False)),
+        oxygen=oxygen,
+        # A pattern of its own: groups inside a possessive repeat are not reliable in Python's re.
+        head_unit=re.compile(_head_unit(list(factors))),
     )
+
+
+def _head_unit(units: Sequence[str]) -> str:
+    """A unit between name and value: in brackets ("Weight (kg): 88"), or written out ("FEV1 % predicted 47")."""
+    if not units:
+        return "(?!)"
+    written_out = [unit for unit in units if len(unit) > 3]
+    bare = rf"|(?:{_words_pattern(written_out)})(?![a-z0-9/])" if written_out else ""
+    return rf"[(\[]\s?(?:{_words_pattern(units)})\s?[)\]]{bare}"
 
 
 def _read_variant(entry: Any) -> _Variant:
@@ -223,7 +245,11 @@ _FORMS = {
         r"(?P<value>[0-4]|iv|i{1,3}|one|two|three|four)(?:\s?(?:-|–|to|/)\s?(?P<high>[0-4](?!\d)|iv|i{1,3}))?"
         r"(?:/4)?(?![a-z0-9])UNITS"
     ),
-    "pressure": r"(?P<value>\d{2,3})\s?(?:/|over)\s?(?P<low>\d{2,3})(?![\d/]|\.\d)UNITS",
+    "pressure": (
+        r"(?P<value>\d{2,3})(?:(?:-|–| to )(?P<high>\d{2,3}))?\s?(?:/|over)\s?(?P<low>\d{2,3})"
+        r"(?:(?:-|–| to )(?P<low_high>\d{2,3}))?(?![\d/]|\.\d)UNITS"
+    ),
+    "time": rf"{_VALUE}UNITS(?:\s?(?:,|and)?\s?(?P<minutes>\d{{1,2}})\s?(?:minutes?|mins?|m)(?![a-z0-9]))?",
     "height": (
         r"(?P<feet>[3-7])\s?(?:'|’|′|ft\.?|feet|foot|-foot)[\s,-]{0,2}"
         r"(?:(?P<inches>\d{1,2}(?:\.\d{1,2})?)(?:\s?(?:\"|''|”|″|inches|inch|in\.?)|(?![\d%])))?"
@@ -318,13 +344,14 @@ def _named(
     head = kind.head.match(lower, end, stop)
     if head is None:
         return []
-    value = kind.tail.match(lower, head.end(), stop)
-    if value is None:
-        return []
     written = text[start:end]
     abbreviations = {_normal(word.lower()) for word in kind.exact}
     if _normal(name.group()).lower() in abbreviations and written not in kind.exact:
         return []
+    volume = _volume_pattern().match(lower, head.end(), stop) if kind.skip_volume else None
+    value = kind.tail.match(lower, volume.end() if volume else head.end(), stop)
+    if value is None:
+        return _before_its_name(kind, lower, start, end, lo, hi)
     bound = head.group("cmp")
     if bound == ">" and lower[head.start("cmp") - 1] == "-":
         bound = None  # an arrow
@@ -332,25 +359,74 @@ def _named(
     between = lower[end : head.end()]
     if "\n\n" in between or (comparator == "=" and _modal_pattern().search(between)):
         return []
-    read = _value(lexicon, kind, lower, value, stop)
+    headed = kind.head_unit.search(lower, end, head.end())
+    read = _value(lexicon, kind, lower, value, stop, headed.group().strip("()[] ") if headed else None)
     if read is None:
         return []
     number, high, value_end = read
     concept, context = _variant(kind, lower, start, end, head, value_end, lo, hi)
+    if concept == kind.concept and _goal_pattern().search(lower[max(lo, start - 12) : start]):
+        return []
     base = Measurement(
         concept, start, value_end, value.start(), value_end, number, kind.unit, comparator, False, context, high
     )
     if kind.form == "pressure":
-        diastolic = float(value.group("low"))
+        diastolic, upper = float(value.group("low")), _plain(value.group("low_high"))
+        if not kind.low <= diastolic < number:
+            return []
         return [
             replace(base, concept="blood_pressure_systolic"),
-            replace(base, concept="blood_pressure_diastolic", value=diastolic),
+            replace(base, concept="blood_pressure_diastolic", value=diastolic, high=upper),
         ]
     if kind.form == "arc" and high is not None:
         return [replace(base, concept="range_of_motion_start", high=None), replace(base, value=high, high=None)]
     if kind.concept == "visual_acuity":
-        return [replace(base, value=round(20 * 10**number, 1), unit="{20/x}")]
+        return [_log_acuity(lower, start, value_end, value.start(), value_end, number, comparator, lo, hi)]
     return [base]
+
+
+@cache
+def _volume_pattern() -> re.Pattern[str]:
+    return re.compile(r"\d(?:\.\d{1,2})?\s?(?:liters?|litres?|l)(?![a-z])[\s,;(/]{0,3}")
+
+
+@cache
+def _goal_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?<![a-z])(?:goal|target|desired)\s$")
+
+
+@cache
+def _grade_before_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?<![a-z])(?:grade|stage|class)\s(?P<value>[0-4]|iv|i{1,3})\s\(?$")
+
+
+@cache
+def _log_before_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?<![\d./-])(?P<value>-?[0-3]?\.\d{1,2})\s$")
+
+
+def _before_its_name(kind: _Kind, lower: str, start: int, end: int, lo: int, hi: int) -> list[Measurement]:
+    """What stands before its name: "grade 3 Kellgren-Lawrence", "0.3 logMAR"."""
+    if kind.form != "grade" and kind.concept != "visual_acuity":
+        return []
+    pattern = _grade_before_pattern() if kind.form == "grade" else _log_before_pattern()
+    offset = max(lo, start - 16)
+    before = pattern.search(lower[offset:start])
+    number = _plain(before.group("value")) if before is not None else None
+    if before is None or number is None or not kind.low <= number <= kind.high:
+        return []
+    begin, first, last = offset + before.start(), offset + before.start("value"), offset + before.end("value")
+    if kind.concept == "visual_acuity":
+        return [_log_acuity(lower, begin, end, first, last, number, "=", lo, hi)]
+    return [Measurement(kind.concept, begin, end, first, last, number, kind.unit)]
+
+
+def _log_acuity(
+    lower: str, start: int, end: int, first: int, last: int, number: float, comparator: Comparator, lo: int, hi: int
+) -> Measurement:
+    """A logMAR as the Snellen fraction it means: 0 is 20/20, 1 is 20/200."""
+    acuity = _acuity(lower, start, end, round(20 * 10**number, 1), lo, hi)
+    return replace(acuity, value_start=first, value_end=last, comparator=comparator)
 
 
 @cache
@@ -398,7 +474,7 @@ def _plain(words: str | None) -> float | None:
 
 
 def _value(
-    lexicon: MeasurementLexicon, kind: _Kind, lower: str, match: re.Match[str], stop: int
+    lexicon: MeasurementLexicon, kind: _Kind, lower: str, match: re.Match[str], stop: int, head_unit: str | None
 ) -> tuple[float, float | None, int] | None:
     """(value, upper end, end of the value) in the kind's unit; None where it is implausible or in another unit."""
     end = match.end()
@@ -415,12 +491,15 @@ def _value(
         if total is None or int(total) not in kind.totals:
             return None
     unit = groups.get("unit")
-    if unit is not None:
-        factor, offset = kind.factors[unit]
+    known = kind.factors.get(unit or head_unit or "")
+    if unit is None and head_unit and lexicon.foreign.match(lower, end, stop):
+        return None
+    if known is not None:
+        factor, offset = known
     else:
         if kind.unit_required or kind.form == "height" or (kind.form == "arc" and high is None):
             return None
-        if not groups.get("total") and lexicon.foreign.match(lower, end, stop):
+        if unit is None and not groups.get("total") and lexicon.foreign.match(lower, end, stop):
             return None
         factor, offset = 1.0, 0.0
         if kind.assume:
@@ -431,6 +510,10 @@ def _value(
             else:
                 return None
     number = number * factor + offset
+    if groups.get("minutes"):
+        if factor != 60:
+            return None
+        number += float(groups["minutes"] or 0)
     high = None if high is None else high * factor + offset
     if not kind.low <= number <= kind.high or (high is not None and not kind.low <= high <= kind.high):
         return None
@@ -471,7 +554,22 @@ def _variant(
             matched = False
         if matched:
             concept, context = variant.concept or concept, variant.context or context
+    if kind.oxygen:
+        if _flow_pattern().search(between) or _flow_pattern().match(after):
+            context = "on_oxygen"
+        elif context is None and _air_before_pattern().search(lower[max(lo, start - 12) : start]):
+            context = "room_air"
     return concept, context
+
+
+@cache
+def _flow_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(?:(?:on|with|via|at)\s)?(?<![\d.]){_FLOW}")
+
+
+@cache
+def _air_before_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?<![a-z])(?:room air|ra|r\.a\.)\s$")
 
 
 def _sentence_before(lower: str, start: int, lo: int) -> str:
@@ -507,7 +605,19 @@ def _total_pattern() -> re.Pattern[str]:
 
 @cache
 def _spoken_total_pattern() -> re.Pattern[str]:
-    return re.compile(r"of (?:a (?:possible|maximum) )?(?P<below>10|ten)(?![\d/%]|\.\d|[a-z])")
+    return re.compile(r"of (?:a (?:possible|maximum) )?(?P<below>10|ten|5)(?![\d/%]|\.\d|[a-z])")
+
+
+@cache
+def _letters_pattern() -> re.Pattern[str]:
+    """ "20/40+1", "20/30-2": a line read but for a few letters."""
+    return re.compile(r"/(?P<below>\d{2,3})\s?[+-][1-5](?![\d/.%-])")
+
+
+@cache
+def _strength_pattern() -> re.Pattern[str]:
+    """Five is scored of many things, so in words only what is said to be strength."""
+    return re.compile(r"(?<![a-z])(?:strength|motor|power|mmt)(?![a-z])[^.\n]*$")
 
 
 @cache
@@ -582,13 +692,17 @@ class _Taken:
 def _fractions(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]:
     """ "7/10" beside pain words, "4+/5" beside muscles, "20/50"."""
     more: list[Measurement] = []
-    totals = [*_total_pattern().finditer(lower, lo, hi), *_spoken_total_pattern().finditer(lower, lo, hi)]
+    totals = [
+        *_total_pattern().finditer(lower, lo, hi),
+        *_letters_pattern().finditer(lower, lo, hi),
+        *_spoken_total_pattern().finditer(lower, lo, hi),
+    ]
     if "scale" in lower:
         totals += _scale_pattern().finditer(lower, lo, hi)
     for match in totals:
         below = match.groupdict().get("below") or "10"
         total = int(below) if below.isdigit() else 10
-        if total not in _TOTALS and total not in _SNELLEN:
+        if total not in _TOTALS and total not in _SNELLEN and total not in _METRES:
             continue
         window = lower[max(lo, match.start() - 24) : match.start()]
         above = _above_pattern().search(window)
@@ -619,14 +733,45 @@ def _scored(
         return _pain(start, end, value, high, pain.unit, _bound_before(lower, start, lo))
     if below == 5:
         strength = lexicon.anchored["muscle_strength"]
+        if "of" in lower[start:end] and not _strength_pattern().search(lower[max(lo, start - 32) : start]):
+            return None
         if _dated_before(lower, start, lo) or not (sign or _near(lower, start, end, lo, hi, strength)):
             return None
         graded = max(value + (0.5 if sign == "+" else -0.25 if sign == "-" else 0.0), 0.0)
         bound = _bound_before(lower, start, lo)
         return Measurement("muscle_strength", start, end, start, end, graded, strength.unit, bound, high=high)
     if value == 20 and below in _SNELLEN and high is None:
-        return _acuity(lower, start, end, float(below), lo, hi)
+        # "On 20/12" is a date; nobody measures an acuity of a line that small.
+        return (
+            None if below < 15 and _dated_before(lower, start, lo) else _acuity(lower, start, end, float(below), lo, hi)
+        )
+    if value == 6 and below in _METRES and high is None and _names_acuity(lower, start, end, lo, hi):
+        return _acuity(lower, start, end, round(below * 20 / 6, 1), lo, hi)
     return None
+
+
+_METRES = frozenset({6, 9, 12, 18, 24, 36, 60})
+
+
+@cache
+def _acuity_before_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?:(?P<sure>(?:visual )?acuity|bcva|ucva|vacc|vasc)|va|vision)"
+        r"(?:[\s:=,]|is|was|of|(?P<named>od|os|ou|right|left|eye)(?![a-z])){1,8}$"
+    )
+
+
+@cache
+def _eye_after_pattern() -> re.Pattern[str]:
+    return re.compile(r"\s?\(?(?:od|os|ou|right eye|left eye)(?![a-z])")
+
+
+def _names_acuity(lower: str, start: int, end: int, lo: int, hi: int) -> bool:
+    """Whether a fraction in metres is an acuity: "6/12" alone is a date, so are "VA 6/12" and "OD 6/12"."""
+    before = _acuity_before_pattern().search(lower[max(lo, start - 28) : start])
+    if before is None:
+        return False
+    return bool(before["sure"] or before["named"] or _eye_after_pattern().match(lower, end, min(hi, end + 12)))
 
 
 @cache
@@ -824,7 +969,7 @@ def _height_before_pattern() -> re.Pattern[str]:
     # "178 cm and 132 kg", "5 ft 3, 168 lb": a height beside a weight needs no names.
     return re.compile(
         r"(?<![\d./])(?P<height>(?P<feet>[3-7])\s?(?:'|’|ft\.?|feet|foot)\s?(?P<inches>\d{1,2})?\s?(?:\"|”|''|inches|in\.?)?"
-        r"|(?P<cm>\d{2,3}(?:\.\d)?)\s?cm)(?:\s?(?:,|and|/|;|&|tall,?(?: and)?)\s?(?:weighs\s|weight\s|wt\s)?)"
+        r"|(?P<cm>\d{2,3}(?:\.\d)?)\s?cm)(?:\s?(?:,|and|/|;|&|tall,?(?: and)?)\s?(?:weighs\s|weight\s|wt\s)?|\s)"
         r"(?P<weight>\d{2,3}(?:\.\d)?)$"
     )
 
@@ -847,7 +992,37 @@ def _body_size(lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]
             begin, end = offset + size.start("weight"), match.end()
             if not taken.overlaps(begin, end):
                 more.append(Measurement("body_weight", begin, end, begin, end, round(weight, 4), "kg"))
+    named = [one for one in more if one.concept == "body_height"]
+    at = lower.find("tall", lo, hi)
+    while at != -1:
+        offset = max(lo, at - 28)
+        size = _tall_pattern().search(lower[offset:at])
+        alone = not lower[at + 4 : min(at + 5, hi)].isalpha()
+        if size is not None and alone and not any(one.start <= offset + size.start() < one.end for one in named):
+            height = _tall(size)
+            start, end = offset + size.start(), at + 4
+            if 50 <= height <= 250 and not taken.overlaps(start, end - 5):
+                more.append(Measurement("body_height", start, end, start, end - 5, round(height, 1), "cm"))
+        at = lower.find("tall", at + 4, hi)
     return more
+
+
+@cache
+def _tall_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![\d./])(?:(?P<feet>[3-7])\s?(?:'|’|ft\.?|feet|foot)[\s,]{0,2}"
+        r"(?:(?P<inches>\d{1,2}(?:\.5)?)\s?(?:\"|”|''|inches|inch|in\.?)?)?"
+        r"|(?P<cm>\d{2,3}(?:\.\d)?)\s?(?:cm|centimeters)|(?P<m>[12]\.\d{1,2})\s?(?:m|meters)"
+        r"|(?P<in>\d{2}(?:\.5)?)\s?(?:inches|in\.?|\"))\s$"
+    )
+
+
+def _tall(size: re.Match[str]) -> float:
+    if size["feet"]:
+        return int(size["feet"]) * 30.48 + float(size["inches"] or 0) * 2.54
+    if size["cm"]:
+        return float(size["cm"])
+    return float(size["m"]) * 100 if size["m"] else float(size["in"]) * 2.54
 
 
 def _computed_events(found: Sequence[Measurement]) -> Iterator[Measurement]:
