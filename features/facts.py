@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from features.assertion import AssertionEngine, Target, packaged_engine
 from features.checkboxes import Checkbox, answered_no, blank_unticked, find_checkboxes, unticked
 from features.concepts import ConceptMatcher, Mention
 from features.courses import CourseReader, packaged_courses
+from features.doses import find_doses, stands_before
 from features.durations import find_session_counts, to_days
 from features.laterality import SideMention, find_laterality, side_among
 from features.lexicon import Lexicon, load_lexicon
@@ -33,6 +35,10 @@ from features.types import Assertion, Course, Cue, Document, Fact, Laterality
 _REPORTS = frozenset({"imaging", "lab", "other", "form", "consultation"})
 _DATED_BY_STUDY = frozenset({"test", "measurement"})
 _MEASUREMENT = "measurement"
+_DOSE = "drug_dose"
+_DOSE_BEGINS_WITHIN = 25
+_DOSE_REACH = 110
+_AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
 _NEARBY_SIDE = 400
 _FEWEST_LISTED_VISITS = 4
 _FEW_VISITS = 2
@@ -116,6 +122,7 @@ class FactReader:
         ]
         facts = _with_tests_of_results(note, facts)
         facts = _with_treatment_of_document(note, facts, expressions)
+        facts += _dose_facts(note, facts)
         facts += [_measurement_fact(note, number, sides, studied) for number in range(len(note.measurements))]
         facts.sort(key=lambda fact: (fact.start, fact.end, fact.concept))
         return facts
@@ -386,6 +393,44 @@ def _measurement_fact(note: Note, number: int, sides: _Sides, studied: date | No
         laterality=sides.of(measurement.start, measurement.end, *sentence),
         context="limit" if limit else ("computed" if measurement.computed else measurement.context),
     )
+
+
+def _dose_facts(note: Note, facts: Sequence[Fact]) -> list[Fact]:
+    """The dose that stands directly behind each drug, with how the drug is asserted; ``context`` is the drug's concept.
+
+    ``facts`` are those of the note's mentions, in their order. How often it is taken is in the fact's words.
+    """
+    text = note.document.text
+    found: dict[tuple[str, int], Fact] = {}
+    for mention, drug in zip(note.mentions, facts, strict=True):
+        if mention.concept.category != "treatment" or not _AMOUNT.search(
+            text, mention.end, mention.end + _DOSE_BEGINS_WITHIN
+        ):
+            continue
+        stop = min(note.sentences[mention.sentence][1], mention.end + _DOSE_REACH)
+        dose = next(iter(find_doses(text, mention.end, stop)), None)
+        if dose is None or dose.start > mention.end + _DOSE_BEGINS_WITHIN or not stands_before(text, mention.end, dose):
+            continue
+        # Of two names of one drug ("naproxen (Naprosyn) 500 mg") the later stands nearer.
+        found[mention.concept.concept_id, dose.start] = replace(
+            drug,
+            concept=_DOSE,
+            category=_MEASUREMENT,
+            start=dose.start,
+            end=dose.end,
+            text=text[dose.start : dose.end],
+            value=dose.amount,
+            unit=dose.unit,
+            date=None,
+            laterality=None,
+            region=None,
+            course=None,
+            context=mention.concept.concept_id,
+            began=None,
+            ended=None,
+            qualifiers=((mention.start, mention.end),),
+        )
+    return list(found.values())
 
 
 def _with_treatment_of_document(note: Note, facts: list[Fact], expressions: TimeExpressions) -> list[Fact]:
