@@ -44,7 +44,9 @@ class Dose:
 
 
 @dataclass(frozen=True, slots=True)
-class _DoseLexicon:
+class DoseLexicon:
+    """The words of doses, ready to match; :func:`read_dose_lexicon` makes it from the parsed file."""
+
     amount: re.Pattern[str]
     part: re.Pattern[str]
     route_before: re.Pattern[str]
@@ -66,14 +68,14 @@ def _stopped(word: str) -> str:
 
 
 @cache
-def _lexicon() -> _DoseLexicon:
+def _lexicon() -> DoseLexicon:
     import yaml
 
     source = resources.files("features").joinpath("lexicon/doses.yaml")
-    return _read(yaml.safe_load(source.read_text(encoding="utf-8")))
+    return read_dose_lexicon(yaml.safe_load(source.read_text(encoding="utf-8")))
 
 
-def _read(data: Any) -> _DoseLexicon:
+def read_dose_lexicon(data: Any) -> DoseLexicon:
     """The lexicon from the parsed file. Raises LexiconError where something is missing or malformed."""
     try:
         units = {str(word): str(unit) for unit, words in data["units"].items() for word in words}
@@ -96,7 +98,7 @@ def _read(data: Any) -> _DoseLexicon:
     number = rf"\d{{1,3}}(?:,\d{{3}})+|\d{{1,5}}(?:\.\d{{1,4}})?|\.\d{{1,3}}|half(?: an?)?|{WORD_NUMBER}"
     times = rf"(?:once|twice|thrice|(?:\d{{1,2}}|{WORD_NUMBER})\s?(?:x|times))"
     period = r"(?:hours?|hrs?|hr|h|days?|daily|d|weeks?|weekly|wks?|w|months?|monthly|mos?)"
-    return _DoseLexicon(
+    return DoseLexicon(
         amount=re.compile(
             rf"(?<![\w./,#$-])(?P<value>{number})(?:\s?(?:-|–|to|or)\s?(?P<high>{number}))?"
             rf"(?:(?:/\d{{2,4}})?[\s-]{{0,2}}(?P<unit>{spelled})(?![a-z0-9])(?P<per>/(?:kg|m2))?(?!\s?/\s?(?!{period}(?![a-z]))\S)"
@@ -157,7 +159,7 @@ def stands_before(text: str, end: int, dose: Dose) -> bool:
     return _lexicon().between.fullmatch(lowered(text[end : dose.start])) is not None
 
 
-def _dose(lexicon: _DoseLexicon, lower: str, match: re.Match[str], shift: int) -> Dose | None:
+def _dose(lexicon: DoseLexicon, lower: str, match: re.Match[str], shift: int) -> Dose | None:
     value, high = _number(match["value"]), _number(match["high"])
     if value is None or value == 0:
         return None
@@ -206,7 +208,7 @@ def _after_pattern() -> re.Pattern[str]:
     )
 
 
-def _per_day(lexicon: _DoseLexicon, part: re.Match[str]) -> float | None:
+def _per_day(lexicon: DoseLexicon, part: re.Match[str]) -> float | None:
     if part["often"]:
         return lexicon.often[_letters(part["often"])]
     if part["every"]:

@@ -9,7 +9,8 @@ from building import facts_in
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.doses import Dose, find_doses
+from features.doses import Dose, find_doses, read_dose_lexicon
+from features.errors import LexiconError
 
 DOSES: list[tuple[str, float, str | None, float | None, str | None, bool]] = [
     # text, amount, unit, times a day, route, as needed
@@ -152,3 +153,14 @@ def test_no_repeated_input_makes_reading_slow(piece: str) -> None:
     doses = find_doses(text)
     assert time.process_time() - started < 3
     assert all(isinstance(dose, Dose) for dose in doses)
+
+
+def test_a_broken_lexicon_is_named() -> None:
+    with pytest.raises(LexiconError, match=r"doses\.yaml"):
+        read_dose_lexicon({"units": {"mg": ["mg"]}})
+
+
+def test_apap_in_grams_is_no_airway_pressure() -> None:
+    concepts = {text: {fact.concept for fact in facts_in(text)} for text in ("APAP 1 g tid", "APAP 4-20 cm nightly")}
+    assert "positive_airway_pressure" not in concepts["APAP 1 g tid"]
+    assert "positive_airway_pressure" in concepts["APAP 4-20 cm nightly"]
