@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from features.lexicon import Concept, Lexicon, Segment, Term
 from features.phrases import PhraseTrie
+from features.spelling import Spelling
 from features.tokens import Tokens
 
 _NEAR_BEFORE_OR_AFTER = 3
@@ -69,12 +70,15 @@ class ConceptMatcher:
     def __init__(self, lexicon: Lexicon) -> None:
         self._trie: PhraseTrie[_Beginning] = PhraseTrie()
         self._beginnings: dict[str, _Beginning] = {}
+        self._spelling = Spelling()
         for concept in lexicon.concepts.values():
             self.add(concept)
 
     def add(self, concept: Concept) -> None:
         """Also look for ``concept``."""
         for term in concept.terms:
+            for word in {word for segment in term.segments for variant in segment.variants for word in variant}:
+                self._spelling.add(word, restorable=term.written is None)
             for words in term.segments[0].variants:
                 phrase = " ".join(words)
                 beginning = self._beginnings.get(phrase)
@@ -84,7 +88,11 @@ class ConceptMatcher:
                 beginning.add(concept, term)
 
     def mentions(self, tokens: Tokens, sentences: Sequence[tuple[int, int]]) -> list[Mention]:
-        """Mentions in order. Of overlapping ones of one concept the longest stays; concepts may overlap each other."""
+        """Mentions in order. Of overlapping ones of one concept the longest stays; concepts may overlap each other.
+
+        Misspelled words count as the words that were meant (:mod:`features.spelling`).
+        """
+        tokens = self._spelling.restore(tokens)
         ends = [bisect_left(tokens.starts, end) for _, end in sentences]
         found: list[Mention] = []
         sentence = 0
