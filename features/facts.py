@@ -14,7 +14,7 @@ from features.checkboxes import Checkbox, answered_no, blank_unticked, find_chec
 from features.concepts import ConceptMatcher, Mention
 from features.courses import CourseReader, packaged_courses
 from features.doses import find_doses, stands_before
-from features.durations import find_session_counts, to_days
+from features.durations import SessionCount, find_session_counts, to_days
 from features.laterality import SideMention, find_laterality, side_among
 from features.lexicon import Lexicon, load_lexicon
 from features.measurements import Measurement, find_measurements
@@ -43,6 +43,8 @@ _NEARBY_SIDE = 400
 _FEWEST_LISTED_VISITS = 4
 _FEW_VISITS = 2
 """A treatment of so few visits was not carried out, whatever else is said of it."""
+_COUNTS_AROUND = 150
+"""Characters around a treatment, within its sentence, in which its visits are counted."""
 _COURSE_WINDOW = 40
 """Words around a treatment in which its course is looked for: further than any course reaches."""
 _PRESCRIBING_SECTIONS = frozenset({"plan", "assessment_and_plan", "orders", "instructions"})
@@ -63,7 +65,7 @@ class Note:
 
 
 class FactReader:
-    """Reads documents with one lexicon. Holds no state between documents."""
+    """Reads documents with one lexicon. Keeps nothing of a document but which single words are spelt which way."""
 
     def __init__(self, lexicon: Lexicon | None = None) -> None:
         self.lexicon = lexicon or load_lexicon()
@@ -112,11 +114,11 @@ class FactReader:
         regions = _regions(note)
         results = _sign_results(note, answered)
         denied = _Denied([(box.start, box.end, box) for box in unticked(boxes)] + answered_no(text, boxes))
-        prescribed = [(count.start, count.end) for count in find_session_counts(text) if count.computed]
+        counts = find_session_counts(text)
         studied = study_date(text, expressions) if document.type in _REPORTS else None
         facts = [
             self._fact(
-                note, number, timings[number], sides, regions[number], results.get(number), studied, denied, prescribed
+                note, number, timings[number], sides, regions[number], results.get(number), studied, denied, counts
             )
             for number in range(len(note.mentions))
         ]
@@ -137,7 +139,7 @@ class FactReader:
         result: tuple[str, int, int] | None,
         studied: date | None,
         denied: _Denied,
-        prescribed: Sequence[tuple[int, int]],
+        counts: Sequence[SessionCount],
     ) -> Fact:
         mention = note.mentions[number]
         assertion = _with_boxes(note.assertions[number], mention, denied)
@@ -154,7 +156,7 @@ class FactReader:
             elif result is not None:
                 value = result[0]
                 assertion = _with_result(assertion, result, mention, note.document.text)
-        course = self._course(note, mention, assertion, timing, prescribed) if concept.category == "treatment" else None
+        course = self._course(note, mention, assertion, timing, counts) if concept.category == "treatment" else None
         on = timing.on or (studied if concept.category in _DATED_BY_STUDY else None)
         sentence = note.sentences[mention.sentence]
         return Fact(
@@ -184,7 +186,7 @@ class FactReader:
         mention: Mention,
         assertion: Assertion,
         timing: Timing,
-        prescribed: Sequence[tuple[int, int]],
+        counts: Sequence[SessionCount],
     ) -> Course | None:
         if assertion.negated or assertion.family:
             return None
@@ -195,7 +197,8 @@ class FactReader:
         start, end = note.sentences[mention.sentence]
         first, last = _token_range(note.tokens, start, end)
         first, last = max(first, mention.first - _COURSE_WINDOW), min(last, mention.last + _COURSE_WINDOW)
-        if _few_visits(note.document.text, start, end):
+        near = _counts_near(counts, max(start, mention.start - _COUNTS_AROUND), min(end, mention.end + _COUNTS_AROUND))
+        if _few_visits(near):
             return Course.NOT_ATTENDED
         words = self._courses.mentions(note.tokens, first, last)
         course = self._courses.nearest(note.tokens, words, mention.first, mention.last)
@@ -205,7 +208,7 @@ class FactReader:
         past = [day for day in (timing.began, timing.ended, timing.on) if day is not None]
         if past and today is not None and min(past) < today:
             return Course.STATED
-        if any(_overlap(span, count) for span in timing.spans for count in prescribed):
+        if any(_overlap(span, (count.start, count.end)) for span in timing.spans for count in near if count.computed):
             # "PT 2x/week x 6 weeks" is how therapy is ordered; nothing says that it took place.
             return None
         if timing.value is not None and _section(note.sections, mention.start) not in _PRESCRIBING_SECTIONS:
@@ -213,10 +216,15 @@ class FactReader:
         return None
 
 
-def _few_visits(text: str, start: int, end: int) -> bool:
-    """Whether the sentence counts its visits, and there are hardly any: "attended 2 visits", "1 of 12 visits"."""
-    counts = [count for count in find_session_counts(text, start, end) if not count.computed]
-    return bool(counts) and max(count.count for count in counts) <= _FEW_VISITS
+def _counts_near(counts: Sequence[SessionCount], start: int, end: int) -> Sequence[SessionCount]:
+    first = bisect_left(counts, start, key=lambda count: count.start)
+    return counts[first : bisect_left(counts, end, lo=first, key=lambda count: count.start)]
+
+
+def _few_visits(counts: Sequence[SessionCount]) -> bool:
+    """Whether visits are counted, and there are hardly any: "attended 2 visits", "1 of 12 visits"."""
+    attended = [count.count for count in counts if not count.computed]
+    return bool(attended) and max(attended) <= _FEW_VISITS
 
 
 def _until(timing: Timing, today: date | None) -> Timing:
