@@ -155,7 +155,7 @@ class Spelling:
             if meant is not None:
                 yield word, meant
             elif len(word) <= self._longest + 1:
-                if len(self._settled) >= _MOST_SETTLED:
+                if len(self._settled) >= len(self._known) + _MOST_SETTLED:
                     self._settled = set(self._known)
                 self._settled.add(word)
 

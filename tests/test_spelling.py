@@ -327,3 +327,14 @@ def test_in_420_real_notes_nothing_but_misspellings_is_corrected() -> None:
         tokens = tokenize(json.loads(line)["text"])
         found |= {b: a for b, a in zip(tokens.words, spelling().restore(tokens).words, strict=True) if a != b}
     assert found == {"artifical": "artificial", "paraesthesia": "paresthesia", "postioning": "positioning"}
+
+
+def test_a_lexicon_beyond_the_memory_does_not_settle_every_word_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    from features import spelling
+
+    monkeypatch.setattr(spelling, "_MOST_SETTLED", 10)
+    restorer = spelling.Spelling(["radiculopathy"])
+    restorer.restore(tokenize("Zebrafinch quokkasaurus"))
+    settled = restorer._settled
+    restorer.restore(tokenize("Another marsupials"))
+    assert restorer._settled is settled
