@@ -195,10 +195,13 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
     """By flag, the nearest cues on either side whose scope holds ``target``, which begins at token ``first``."""
     last = bisect_left(tokens.starts, target.end)
     nearest: dict[tuple[Flag, bool], CueHit] = {}
-    for hit in reading.setting:
+    # Nearest first: those before from the last one back, those behind from the first one on.
+    split = bisect_left(reading.setting, last, key=_first_token)
+    for hit in (*reversed(reading.setting[:split]), *reading.setting[split:]):
         rule = hit.rule
         flag = rule.flag
-        if flag is None or flag in target.ignore:
+        side = (flag, hit.first < last)
+        if flag is None or side in nearest or flag in target.ignore:
             continue
         if rule.targets and target.category and target.category not in rule.targets:
             continue
@@ -207,15 +210,16 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
         else:
             reached = _reaches(hit, reading.ending.get(flag, ()), first, last, tokens.words)
         if reached:
-            before = hit.first < last
-            other = nearest.get((flag, before))
-            if other is None or before:  # cues come in order: of those before, the last is the nearest
-                nearest[flag, before] = hit
+            nearest[side] = hit
     set_by: dict[str, list[Cue]] = {}
     for (flag, _), hit in nearest.items():
         cue = Cue(flag, tokens.starts[hit.first], tokens.ends[hit.last - 1], hit.rule.literal)
         set_by.setdefault(flag, []).append(cue)
     return set_by
+
+
+def _first_token(hit: CueHit) -> int:
+    return hit.first
 
 
 def _reaches(hit: CueHit, ends: Sequence[CueHit], first: int, last: int, words: Sequence[str]) -> bool:

@@ -29,37 +29,46 @@ class Checkbox:
 
 
 def find_checkboxes(text: str) -> list[Checkbox]:
-    """Every box of ``text`` with its words, in order. Linear in its length."""
+    """Every box of ``text`` that has words beside it, in order: one without says nothing. Linear in its length."""
     if "[" not in text and not any(sign in text for sign in "\u2610\u2611\u2612"):
         return []
     boxes: list[Checkbox] = []
     position = 0
     for line in text.splitlines(keepends=True):
-        boxes += _line(text, position, position + len(line.rstrip("\r\n")))
+        if _BOX.search(line):
+            boxes += _line(text, position, position + len(line.rstrip("\r\n")))
         position += len(line)
     return boxes
 
 
 def _line(text: str, start: int, end: int) -> list[Checkbox]:
-    marks = list(_BOX.finditer(text, start, end))
     found: list[Checkbox] = []
-    box_first = False
-    for number, mark in enumerate(marks):
-        previous = marks[number - 1].end() if number else start
-        lead = text[previous : mark.start()]
+    marks = _BOX.finditer(text, start, end)
+    mark = next(marks, None)
+    previous, box_first, first = start, False, True
+    while mark is not None:
+        following = next(marks, None)
+        begin, stop = mark.span()
+        lead = text[previous:begin]
         colon = lead.rfind(":")
-        if number == 0 or colon >= 0:
+        if first or colon >= 0:
             # Every colon opens a new group of boxes.
-            group = previous + colon + 1 if colon >= 0 else previous
-            box_first = not text[group : mark.start()].strip()
+            box_first = not lead[colon + 1 :].strip()
+            first = False
+        after = following.start() if following is not None else end
         if box_first:
-            after = marks[number + 1].start() if number + 1 < len(marks) else end
-            words = (mark.end(), _until_colon(text, mark.end(), after))
+            words = (stop, _until_colon(text, stop, after)) if _holds_word(text, stop, after) else None
         else:
-            words = (_last_gap(text, previous, mark.start()), mark.start())
-        ticked = bool(mark["ticked"]) or bool((mark["mark"] or "").strip())
-        found.append(Checkbox(mark.start(), mark.end(), *words, ticked))
+            words = (_last_gap(text, previous, begin), begin) if _holds_word(text, previous, begin) else None
+        if words is not None:
+            ticked = bool(mark["ticked"]) or bool((mark["mark"] or "").strip())
+            found.append(Checkbox(begin, stop, *words, ticked))
+        previous, mark = stop, following
     return found
+
+
+def _holds_word(text: str, start: int, end: int) -> bool:
+    return start < end and not text[start:end].isspace()
 
 
 def _until_colon(text: str, start: int, end: int) -> int:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from features.durations import find_durations, to_days
+from features.durations import Duration, find_durations, to_days
 from features.numbers import lowered
 
 Precision = Literal["day", "month", "year"]
@@ -189,16 +189,25 @@ def _relative_pattern() -> re.Pattern[str]:
     )
 
 
-def find_dates(text: str, reference: date | None, lo: int = 0, hi: int | None = None) -> list[DateMention]:
+def find_dates(
+    text: str,
+    reference: date | None,
+    lo: int = 0,
+    hi: int | None = None,
+    durations: Sequence[Duration] | None = None,
+) -> list[DateMention]:
     """The dates named in ``text[lo:hi]``, in order, none overlapping; offsets are into ``text``.
 
     ``reference`` is the document's date: without it, relative dates and dates without a year are not read. Dates that
-    do not exist, that lie more than 120 years before or 5 years after ``reference`` are left out.
+    do not exist, that lie more than 120 years before or 5 years after ``reference`` are left out. ``durations`` are what
+    :func:`~features.durations.find_durations` has already found there.
     """
-    return _find(lowered(text), text, reference, lo, len(text) if hi is None else hi)
+    return _find(lowered(text), text, reference, lo, len(text) if hi is None else hi, durations)
 
 
-def _find(lower: str, text: str, reference: date | None, lo: int, hi: int) -> list[DateMention]:
+def _find(
+    lower: str, text: str, reference: date | None, lo: int, hi: int, durations: Sequence[Duration] | None = None
+) -> list[DateMention]:
     found = _numeric(lower, reference, lo, hi)
     for match in _word_pattern().finditer(lower, lo, hi):
         if match.group("month"):
@@ -209,7 +218,9 @@ def _find(lower: str, text: str, reference: date | None, lo: int, hi: int) -> li
             found.append(mention)
     found += _years(lower, reference, lo, hi)
     if reference is not None and "ago" in lower:
-        found += _ago(lower, reference, lo, hi)
+        if durations is None:
+            durations = find_durations(text, lo, hi)
+        found += _ago(lower, reference, durations)
     found.sort(key=lambda mention: (mention.start, mention.start - mention.end))
     kept: list[DateMention] = []
     for mention in found:
@@ -247,8 +258,7 @@ def _latest(month: int, day: int, reference: date) -> date | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Bare:
+class _Bare(NamedTuple):
     """A month/day without a year, still to be judged by what stands around it."""
 
     start: int
@@ -266,28 +276,29 @@ def _numeric(lower: str, reference: date | None, lo: int, hi: int) -> list[DateM
         start, end = match.span()
         if start > lo and lower[start - 1] == "-" and not _follows_a_date(lower, start, found, bare):
             continue
+        form = match.lastgroup
+        if form == "d4":
+            month, number = int(lower[start : lower.index("/", start)]), int(match["d4"])
+            if reference is not None and 1 <= month <= 12 and 1 <= number <= 31:
+                bare.append(_Bare(start, end, month, number))
+            continue
         words = match.group()
         day: date | None
-        if match.group("s1"):
+        if form == "d1":
             if words[:2] not in ("19", "20"):
                 continue
             day = _day(int(words[:4]), int(match.group("m1")), int(match.group("d1")))
-        elif match.group("s2"):
+        elif form == "y2":
             separator = match.group("s2")
             year = match.group("y2")
             if separator == "." and len(year) == 2:
                 continue
             month = int(words.split(separator, 1)[0])
             day = _day(int(year) if len(year) == 4 else _century(int(year), reference), month, int(match.group("d2")))
-        elif match.group("y3"):
+        else:
             month = int(words.split("/", 1)[0])
             if 1 <= month <= 12:
                 found.append(_month_of(start, end, int(match.group("y3")), month))
-            continue
-        else:
-            month, number = int(words.split("/", 1)[0]), int(match.group("d4"))
-            if reference is not None and 1 <= month <= 12 and 1 <= number <= 31:
-                bare.append(_Bare(start, end, month, number))
             continue
         if day is not None:
             found.append(DateMention(start, end, day, day, "day"))
@@ -352,7 +363,7 @@ def _period_gap_pattern() -> re.Pattern[str]:
     return re.compile(r"\s?(?:to|through|thru|until|till|-|–|—)\s?")
 
 
-_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[a-z]+")
 _SCORE_TOTALS = frozenset({1, 2, 3, 4, 5, 6, 7, 10})
 
 
@@ -377,15 +388,17 @@ def _judged(
         if joined and (left.day not in _SCORE_TOTALS or right.day not in _SCORE_TOTALS):
             joined_pairs |= {left, right}
     accepted += joined_pairs.difference(accepted)
+    if not accepted and not dated:
+        return []
     ends |= {one.end for one in accepted}
     starts = {one.start for one in accepted} | set(spans)
     for one in doubtful:
-        if one.end not in ends and _touches(lower, one.start, ends, lo):
+        if one.end not in ends and _touches(lower, one.start, ends, lo) and not _scored_after(lower, one, hi):
             accepted.append(one)
             ends.add(one.end)
             starts.add(one.start)
     for one in reversed(doubtful):
-        if one.end not in ends and _leads_to(lower, one.end, starts, hi):
+        if one.end not in ends and _leads_to(lower, one.end, starts, hi) and not _scored_after(lower, one, hi):
             accepted.append(one)
             starts.add(one.start)
             ends.add(one.end)
@@ -442,8 +455,9 @@ def _month_or_day(one: _Bare, reference: date, *, paired: bool) -> DateMention:
 
 
 def _touches(lower: str, start: int, ends: set[int], lo: int) -> bool:
-    return any(
-        end in ends and _connector_pattern().fullmatch(lower, end, start) for end in range(max(lo, start - 9), start)
+    near = range(max(lo, start - 9), start)
+    return not ends.isdisjoint(near) and any(
+        end in ends and _connector_pattern().fullmatch(lower, end, start) for end in near
     )
 
 
@@ -456,15 +470,16 @@ def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
     """1: a date by its own context. 0: only beside another date. -1: a score, a count or a fraction."""
     window = lower[max(lo, one.start - 40) : one.start]
     # Every word that speaks for or against a date has a letter: a run of numbers is not searched for any.
-    lettered = _LETTER.search(window) is not None
-    strong = _strong_before_pattern().search(window) if lettered or window.endswith("(") else None
-    time_word = strong.group("time") if strong is not None else None
+    lettered = window.islower()
     score_like = one.day in _SCORE_TOTALS or one.month == one.day
-    scored_after = _score_after_pattern().match(lower, one.end, min(hi, one.end + 16))
-    if scored_after and time_word not in ("since", "dated", "on"):
+    if not lettered and not window.endswith("(") and (score_like or one.month > one.day):
+        return 0  # what follows is only looked at where another date stands beside it
+    strong = _strong_before(window)
+    time_word = strong.group("time") if strong is not None else None
+    if _scored_after(lower, one, hi) and time_word not in ("since", "dated", "on"):
         return 1 if time_word and not score_like else -1
     if score_like:
-        if lettered and _score_before_pattern().search(window):
+        if lettered and _at_word(_score_before_pattern(), window):
             return -1
         if strong is None or strong.group("open"):
             return 0
@@ -474,9 +489,28 @@ def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
         return 1 if certain or not _mentions_score(window) else -1
     if strong is not None:
         return 1
-    if lettered and _test_before_pattern().search(window):
+    if lettered and _at_word(_test_before_pattern(), window):
         return -1
     return 0 if one.month > one.day else 1
+
+
+def _strong_before(window: str) -> re.Match[str] | None:
+    if window.endswith("("):
+        return _strong_before_pattern().search(window)
+    return _at_word(_strong_before_pattern(), window)
+
+
+def _at_word(pattern: re.Pattern[str], window: str) -> re.Match[str] | None:
+    """The first match of ``pattern`` that begins with a run of letters: a search, but only where one can succeed."""
+    for word in _WORD.finditer(window):
+        match = pattern.match(window, word.start())
+        if match is not None:
+            return match
+    return None
+
+
+def _scored_after(lower: str, one: _Bare, hi: int) -> bool:
+    return _score_after_pattern().match(lower, one.end, min(hi, one.end + 16)) is not None
 
 
 @cache
@@ -654,18 +688,13 @@ def _relative(lower: str, reference: date, lo: int, hi: int, start: int) -> Date
     return DateMention(start, match.end(), first, last, precision, relative=True)
 
 
-def _ago(lower: str, reference: date, lo: int, hi: int) -> list[DateMention]:
+def _ago(lower: str, reference: date, durations: Sequence[Duration]) -> list[DateMention]:
     found: list[DateMention] = []
-    position = lower.find("ago", lo, hi)
-    while position != -1:
-        begin = max(lo, position - 40)
-        window = lower[begin : position + 3]
-        for duration in find_durations(window):
-            if duration.kind == "ago" and duration.end == len(window):
-                mention = _counted_back(begin + duration.start, position + 3, duration.value, duration.unit, reference)
-                if mention is not None:
-                    found.append(mention)
-        position = lower.find("ago", position + 3, hi)
+    for duration in durations:
+        if duration.kind == "ago" and lower.endswith("ago", duration.start, duration.end):
+            mention = _counted_back(duration.start, duration.end, duration.value, duration.unit, reference)
+            if mention is not None:
+                found.append(mention)
     return found
 
 

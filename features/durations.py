@@ -140,17 +140,34 @@ def _after_article_pattern() -> re.Pattern[str]:
 def _context_before_pattern() -> re.Pattern[str]:
     hedges = "|".join(sorted({*_APPROXIMATE, *_LESS, *_AT_MOST, *_MORE, *_AT_LEAST}, key=len, reverse=True))
     return re.compile(
-        r"(?P<future>(?<![a-z])(?:in|return(?:s|ing)?(?: to (?:clinic|office))?(?: in)?|rtc(?: in)?"
+        r"(?P<future>(?<![a-z])(?:in|(?:returning|returns|return)(?: to (?:clinic|office))?(?: in)?|rtc(?: in)?"
         r"|rto(?: in)?|another|next"
         r"|within|f/u(?: in)?|fu(?: in)?|follow[ -]?up(?: visit)?(?: in)?|recheck(?: in)?|reassess(?: in)?"
-        r"|see(?:n)? (?:back|again)(?: in)?|est"
+        r"|(?:seen|see) (?:back|again)(?: in)?|est"
         r"|(?:the|over the|for the|in the|within the) next)[\s:,]{1,2})?"
         r"(?P<past>(?:the\s)?(?:last|past|previous|prior|preceding)\s)?"
         r"(?P<after>(?<![a-z])(?:since|at|from|by|until|before) (?:the )?(?:age (?:of )?)?)?"
-        r"(?P<age>(?<![a-z])aged?:?\s(?:of\s|is\s|was\s)?)?"
+        r"(?P<age>(?<![a-z])(?:aged|age):?\s(?:of\s|is\s|was\s)?)?"
         r"(?P<every>(?<![a-z])(?:every|each|per|q\.?)\s?)?"
-        rf"(?P<hedge>(?<![a-z])(?:{hedges})\s(?:an?\s)?|[~≈]\s?|[<>≤≥]=?\s?|c\.\s?)?$"
+        rf"(?P<hedge>(?<![a-z])(?:{hedges})\s(?:(?:an|a)\s)?|[~≈]\s?|[<>≤≥]=?\s?|c\.\s?)?$"
     )
+
+
+@cache
+def _context_words() -> frozenset[str]:
+    """Every run of letters of the pattern: its words are spelt out in it, so one of them ends whatever it matches."""
+    return frozenset(_LETTERS.findall(_context_before_pattern().pattern))
+
+
+_LETTERS = re.compile(r"[a-z]+")
+
+
+def _context_before(lead: str) -> re.Match[str] | None:
+    """The words before a length that say what it is; None where its last word is none of them."""
+    last = lead.rsplit(None, 1)[-1:]
+    if not last or (last[0].isalpha() and last[0] not in _context_words()):
+        return None
+    return _context_before_pattern().search(lead)
 
 
 @cache
@@ -261,7 +278,7 @@ def _read(lower: str, text: str, unit_match: re.Match[str], lo: int, hi: int) ->
     start = offset + before.start("xn" if x else "n")
     rest = lower[end : min(hi, end + 32)]
     after = _context_after_pattern().match(rest)
-    prior = _context_before_pattern().search(window[: before.start()])
+    prior = _context_before(window[: before.start()])
     kind = _kind(word, unit, value, x, before, prior, after)
     if kind is None:
         return None

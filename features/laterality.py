@@ -99,7 +99,8 @@ def _next_pattern() -> re.Pattern[str]:
 
 @cache
 def _previous_pattern() -> re.Pattern[str]:
-    return re.compile(r"(?P<word>[A-Za-z'’]+|\d+)?(?P<gap>[^A-Za-z0-9]{0,4})$")
+    # For text turned round, so that it is anchored at the end that is near: the gap, then the word.
+    return re.compile(r"(?P<gap>[^A-Za-z0-9]{0,4}?)(?P<word>['’]*[A-Za-z][A-Za-z'’]*|\d+)|[^A-Za-z0-9]{0,4}")
 
 
 @cache
@@ -143,14 +144,12 @@ def _find(lower: str, text: str, lo: int, hi: int) -> list[SideMention]:
 
 def _neighbours(text: str, start: int, end: int, lo: int, hi: int) -> tuple[str, str, str, str]:
     """The word before with the gap after it, the gap to the next word, and the next word; empty where there is none."""
-    before = _previous_pattern().search(text[max(lo, start - 20) : start])
-    after = _next_pattern().match(text, end, min(hi, end + 24))
-    return (
-        (before.group("word") or "") if before else "",
-        before.group("gap") if before else "",
-        after.group("gap") if after else "",
-        (after.group("word") or "") if after else "",
-    )
+    # Both patterns match nothing as well.
+    before: re.Match[str] = _previous_pattern().match(text[max(lo, start - 20) : start][::-1])  # type: ignore[assignment]
+    after: re.Match[str] = _next_pattern().match(text, end, min(hi, end + 24))  # type: ignore[assignment]
+    word = before["word"] or ""
+    gap = before.group()[: -len(word)] if word else before.group()
+    return word[::-1], gap[::-1], after["gap"], after["word"] or ""
 
 
 def _is_site(word: str) -> bool:

@@ -178,6 +178,8 @@ def _ends_sentence(text: str, begin: int, first: int, last: int, words: Sentence
     if text[last : last + 1].isupper():
         # Glued: "tenderness.The" ends a sentence, "J.Smith", "U.S.A" and "No.A" do not.
         return first >= 3 and text[first - 3 : first].isalpha() and text[first - 3 : first].islower()
+    if not (text[first - 1].isalpha() or text[first - 1] == "."):
+        return True
     found = _LAST_WORD.search(text, max(begin, first - 16), first)
     if found is None:
         return True
@@ -206,7 +208,7 @@ def _is_initial(text: str, begin: int, first: int, following: str, words: Senten
 
 def _line_is_finished(text: str, begin: int, first: int, last: int, width: int, words: SentenceWords) -> bool:
     """Whether the line break at ``first`` to ``last`` ends what began at ``begin``."""
-    if text.count("\n", first, last) > 1 or last >= len(text):
+    if text.count("\n", first, last) > 1 or last >= len(text) or _MARKER.match(text, last):
         return True
     line = text[max(text.rfind("\n", max(0, first - 400), first) + 1, first - 400, 0) : first].rstrip()
     if not line:
@@ -215,7 +217,7 @@ def _line_is_finished(text: str, begin: int, first: int, last: int, width: int, 
     word = following.group() if following else ""
     if first - begin < 12 and text[begin:first].strip().lower() in words.answers:
         return True
-    if _MARKER.match(text, last) or _HEADING.match(text, last):
+    if _HEADING.match(text, last):
         return True
     closing = line[-1]
     if closing in ".!?:" and closing != ".":

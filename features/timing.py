@@ -8,10 +8,11 @@ treatments eight weeks: what is joined shares a length.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar
 
@@ -48,8 +49,9 @@ _ENDED = re.compile(
     r"|d/?c(?:'d|ed)?|to)\b",
     re.IGNORECASE,
 )
-_LETTER = re.compile(r"[^\W\d_]")
-_CLAUSE_MARK = re.compile(r"[:;()]")
+_CLAUSE_MARKS = ":;()"
+_VERB_REACH = 80
+"""Characters before a date in which the verb is looked for that says what began or ended then."""
 _JOINED = re.compile(
     r"(?:[\s,/+&()]|\b(?:and|plus|with|as well as|or|then|formal|supervised|a|the|course|of|twice|daily|bid|tid|qd|prn|po|mg|"
     r"on|days|also|his|her|their|some|regular)\b|\d++)*+",
@@ -84,11 +86,26 @@ class Timing:
     spans: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass
 class _Sentence:
+    """A sentence that holds a mention or an expression of time; its verbs are looked up once, when first asked for."""
+
+    text: str
     start: int
     end: int
     mentions: list[int] = field(default_factory=list)
+
+    @cached_property
+    def speaks_of_length(self) -> bool:
+        return _SPEAKS_OF_LENGTH.search(self.text, self.start, self.end) is not None
+
+    @cached_property
+    def began(self) -> list[tuple[int, int]]:
+        return [match.span() for match in _BEGAN.finditer(self.text, self.start, self.end)]
+
+    @cached_property
+    def ended(self) -> list[tuple[int, int]]:
+        return [match.span() for match in _ENDED.finditer(self.text, self.start, self.end)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +119,11 @@ class TimeExpressions:
 
 def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
     """Read them all; ``reference`` is the document's date, without which nothing relative has a date."""
-    mentioned = find_dates(text, reference)
+    durations = tuple(find_durations(text))
+    mentioned = find_dates(text, reference, durations=durations)
     periods = tuple(periods_among(text, mentioned, reference))
     dates = tuple(mention for mention in mentioned if not _inside(mention, periods))
-    return TimeExpressions(tuple(find_durations(text)), periods, dates)
+    return TimeExpressions(durations, periods, dates)
 
 
 def _inside(mention: DateMention, periods: Sequence[Period]) -> bool:
@@ -122,19 +140,24 @@ def time_mentions(
 ) -> list[Timing]:
     """The timing of each mention, in the order of ``mentions``; empty Timings where the note gives none."""
     text = tokens.text
-    rows = [_Sentence(start, end) for start, end in sentences]
+    rows: dict[int, _Sentence] = {}
     for number, mention in enumerate(mentions):
         # In "MRI of the lumbar spine on 3/4/2026" the date is the study's, not the spine's.
         if mention.concept.category != _PART_OF_BODY:
-            rows[mention.sentence].mentions.append(number)
+            _row(rows, text, sentences, mention.sentence).mentions.append(number)
+    starts = [start for start, _ in sentences]
+    for expression in (*expressions.durations, *expressions.periods, *expressions.dates):
+        place = bisect_right(starts, expression.start) - 1
+        if place >= 0 and expression.start < sentences[place][1]:
+            _row(rows, text, sentences, place)
     timings = [Timing()] * len(mentions)
-    for row in rows:
+    for _, row in sorted(rows.items()):
         lasting = [n for n in row.mentions if mentions[n].concept.category in _LASTING]
         candidates = lasting or _last_problem(mentions, row.start)
         for duration in _within(expressions.durations, row):
             if duration.kind != "length" or not candidates:
                 continue
-            if not lasting and not _SPEAKS_OF_LENGTH.search(text, row.start, row.end):
+            if not lasting and not row.speaks_of_length:
                 continue
             nearest = _nearest(text, mentions, candidates, duration.start, duration.end, fallback=not lasting)
             if nearest is not None and timings[nearest].value is None:
@@ -149,11 +172,22 @@ def time_mentions(
                     ended=period.ended_earliest,
                     spans=(*timings[nearest].spans, (period.start, period.end)),
                 )
-        for mentioned in _within(expressions.dates, row):
-            _place_date(text, mentions, row, candidates, mentioned, timings, fallback=not lasting)
-        _share(text, mentions, row.mentions, timings)
-        _share_dates(mentions, row.mentions, timings)
+        if row.mentions or candidates:
+            for mentioned in _within(expressions.dates, row):
+                _place_date(text, mentions, row, candidates, mentioned, timings, fallback=not lasting)
+        if len(row.mentions) > 1:
+            _share(text, mentions, row.mentions, timings)
+            _share_dates(mentions, row.mentions, timings)
     return [_completed(timing, reference) for timing in timings]
+
+
+def _row(
+    rows: dict[int, _Sentence], text: str, sentences: Sequence[tuple[int, int]], number: int
+) -> _Sentence:
+    row = rows.get(number)
+    if row is None:
+        row = rows[number] = _Sentence(text, *sentences[number])
+    return row
 
 
 def _within(items: Sequence[Expression], row: _Sentence) -> Sequence[Expression]:
@@ -228,14 +262,12 @@ def _place_date(
     *,
     fallback: bool,
 ) -> None:
-    before = text[max(row.start, mentioned.start - 80) : mentioned.start]
+    low = max(row.start, mentioned.start - _VERB_REACH)
+    before = text[low : mentioned.start].removesuffix("(")
     # A verb beyond a colon, a bracket or a semicolon speaks of something else.
-    before = before.removesuffix("(")
-    before = before[_last_match(_CLAUSE_MARK, before) + 1 :]
-    began = ended = -1
-    if _LETTER.search(before):
-        began = _last_match(_BEGAN, before)
-        ended = _last_match(_ENDED, before)
+    low += max(map(before.rfind, _CLAUSE_MARKS)) + 1
+    began = _last_within(row.began, low, mentioned.start)
+    ended = _last_within(row.ended, low, mentioned.start)
     if began < 0 and ended < 0:
         number = _nearest(text, mentions, row.mentions, mentioned.start, mentioned.end, fallback=False)
         if number is not None and timings[number].on is None:
@@ -256,6 +288,16 @@ def _place_date(
         timings[number] = replace(timing, began=mentioned.last, spans=spans)
     elif ended > began and timing.ended is None and not fallback:
         timings[number] = replace(timing, ended=mentioned.first, spans=spans)
+
+
+def _last_within(spans: Sequence[tuple[int, int]], low: int, high: int) -> int:
+    """Where the last of ``spans`` between ``low`` and ``high`` begins; -1 where there is none."""
+    place = bisect_right(spans, high, key=_end_of) - 1
+    return spans[place][0] if place >= 0 and spans[place][0] >= low else -1
+
+
+def _end_of(span: tuple[int, int]) -> int:
+    return span[1]
 
 
 def _last_match(pattern: re.Pattern[str], text: str) -> int:
