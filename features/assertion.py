@@ -45,11 +45,13 @@ _CLAUSE_MARKS = frozenset({",", ";", ".", "but", "however", "and", "or"})
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The cues of a sentence: tokens ``low`` to ``high``, those that set a flag, and by flag those that end it."""
+    """The cues of a sentence: tokens ``low`` to ``high``, those that set a flag on what follows or on what stands before
+    them, each in order, and by flag those that end it."""
 
     low: int
     high: int
-    setting: tuple[CueHit, ...]
+    forward: tuple[CueHit, ...]
+    backward: tuple[CueHit, ...]
     ending: dict[str, tuple[CueHit, ...]]
 
 
@@ -146,7 +148,8 @@ class AssertionEngine:
         return _Reading(
             low,
             high,
-            tuple(hit for hit in hits if hit.rule.flag is not None),
+            tuple(hit for hit in hits if hit.rule.flag is not None and hit.rule.direction != "backward"),
+            tuple(hit for hit in hits if hit.rule.direction in ("backward", "bidirectional")),
             {flag: tuple(ends) for flag, ends in ending.items()},
         )
 
@@ -195,9 +198,15 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
     """By flag, the nearest cues on either side whose scope holds ``target``, which begins at token ``first``."""
     last = bisect_left(tokens.starts, target.end)
     nearest: dict[tuple[Flag, bool], CueHit] = {}
-    # Nearest first: those before from the last one back, those behind from the first one on.
-    split = bisect_left(reading.setting, last, key=_first_token)
-    for hit in (*reversed(reading.setting[:split]), *reading.setting[split:]):
+    # Nearest first: those before, from the last one back, then those behind.
+    inside = bisect_left(reading.backward, first, key=_first_token)
+    behind = bisect_left(reading.backward, last, lo=inside, key=_first_token)
+    before = bisect_left(reading.forward, last, key=_first_token)
+    for hit in (
+        *reversed(reading.backward[inside:behind]),
+        *reversed(reading.forward[:before]),
+        *reading.backward[behind:],
+    ):
         rule = hit.rule
         flag = rule.flag
         side = (flag, hit.first < last)

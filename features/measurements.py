@@ -259,8 +259,11 @@ _FORMS = {
 }
 
 
+_SPACES_OR_HYPHENS = re.compile(r"[\s-]+")
+
+
 def _normal(name: str) -> str:
-    return re.sub(r"[\s-]+", " ", name)
+    return name if name.isalnum() else _SPACES_OR_HYPHENS.sub(" ", name)
 
 
 def _name_pattern(kinds: Mapping[str, _Kind]) -> re.Pattern[str]:
@@ -340,13 +343,13 @@ def _named(
         # "24.2 /hr" ends with a unit; no name begins there.
         return []
     stop = min(hi, end + _WINDOW)
-    kind = lexicon.by_name[_normal(name.group()).lower()]
+    named = _normal(name.group()).lower()
+    kind = lexicon.by_name[named]
     head = kind.head.match(lower, end, stop)
     if head is None:
         return []
     written = text[start:end]
-    abbreviations = {_normal(word.lower()) for word in kind.exact}
-    if _normal(name.group()).lower() in abbreviations and written not in kind.exact:
+    if kind.exact and written not in kind.exact and named in {_normal(word.lower()) for word in kind.exact}:
         return []
     volume = _volume_pattern().match(lower, head.end(), stop) if kind.skip_volume else None
     value = kind.tail.match(lower, volume.end() if volume else head.end(), stop)

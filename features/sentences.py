@@ -25,6 +25,7 @@ from features.errors import LexiconError
 # character is read once.
 _CANDIDATE = re.compile(r"""[.!?\n:,)](?:(?<=[.!?])[.!?]*+["')\]\u2019\u201d]*+|(?<=\n)\s*+|(?<=\))\)*+)?+""")
 _NUMBERED = re.compile(r"\(?(\d{1,2})[.)](?=[ A-Z])")
+_ITEM_BEGINS = frozenset(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _GLUED_HEADING = re.compile(r"[A-Z][A-Za-z]{1,30}[A-Za-z /&\-]{0,40}+:")
 _MARKER = re.compile(
     r"(?:[-*\u2022\u25cf\u00b7>+\u2013]|\(?(?:\d{1,2}|[A-Za-z])[.)])(?=[ \t])|[-*\u2022\u25cf\u00b7](?=\w)"
@@ -143,9 +144,11 @@ def _item(text: str, begin: int, stop: int, last_item: int) -> tuple[int, int] |
     """
     first = stop - 2 if text[stop - 2 : stop - 1].isdigit() else stop - 1
     first -= text[first - 1 : first] == "("
-    if first <= begin or text[first - 1] != " " or not _NUMBERED.match(text, first):
+    if first <= begin or text[first - 1] != " " or text[stop + 1 : stop + 2] not in _ITEM_BEGINS:
         return None
     number = int(text[first:stop].lstrip("("))
+    if number not in (1, last_item + 1):
+        return None
     before = text[max(begin, first - 24) : first].rstrip()
     if not before:
         return None
