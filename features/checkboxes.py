@@ -11,6 +11,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 _BOX = re.compile(r"\[(?P<mark>[ xX\u2713\u2714]?)\]|(?P<empty>[\u2610])|(?P<ticked>[\u2611\u2612])")
+_BOXES_ALONE = re.compile(r"(?:\s|\[[ xX\u2713\u2714]?\]|[\u2610-\u2612])*+")
 _NO = re.compile(r"\W*(?:no|n|none|neg|negative|never|absent|denies)\b", re.IGNORECASE)
 _YES = re.compile(r"\W*(?:yes|y|pos|positive|present)\b", re.IGNORECASE)
 _NEAR = 40
@@ -35,7 +36,7 @@ def find_checkboxes(text: str) -> list[Checkbox]:
     boxes: list[Checkbox] = []
     position = 0
     for line in text.splitlines(keepends=True):
-        if _BOX.search(line):
+        if _BOX.search(line) and not _BOXES_ALONE.fullmatch(line):
             boxes += _line(text, position, position + len(line.rstrip("\r\n")))
         position += len(line)
     return boxes

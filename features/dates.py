@@ -471,7 +471,7 @@ def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
     window = lower[max(lo, one.start - 40) : one.start]
     # Every word that speaks for or against a date has a letter: a run of numbers is not searched for any.
     lettered = window.islower()
-    score_like = one.day in _SCORE_TOTALS or one.month == one.day
+    score_like = _score_like(one)
     if not lettered and not window.endswith("(") and (score_like or one.month > one.day):
         return 0  # what follows is only looked at where another date stands beside it
     strong = _strong_before(window)
@@ -492,6 +492,10 @@ def _evidence(lower: str, one: _Bare, lo: int, hi: int) -> int:
     if lettered and _at_word(_test_before_pattern(), window):
         return -1
     return 0 if one.month > one.day else 1
+
+
+def _score_like(one: _Bare) -> bool:
+    return one.day in _SCORE_TOTALS or one.month == one.day
 
 
 def _strong_before(window: str) -> re.Match[str] | None:

@@ -202,8 +202,8 @@ def _line_heading(text: str, previous: int, mark: int, lexicon: SectionLexicon) 
 def _closed_heading(text: str, previous: int, mark: int, lexicon: SectionLexicon) -> tuple[str, int] | None:
     """The heading closed by the colon or dash at ``mark``, by name, and where it begins."""
     lowest = max(previous, mark - _LONGEST_HEADING)
-    if text[lowest:mark].isspace():
-        return None
+    if not text[lowest:mark].lower().islower():
+        return None  # no letter, no heading
     first = lowest
     at_start = lowest == previous
     for before in _BEFORE.finditer(text, lowest, mark):

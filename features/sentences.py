@@ -167,13 +167,13 @@ def _after_comma(text: str, last: int) -> int:
 def _ends_sentence(text: str, begin: int, first: int, last: int, words: SentenceWords) -> bool:
     """Whether the punctuation at ``first`` to ``last`` ends the sentence that began at ``begin``."""
     after = text[last : last + 1]
-    if text[first] == ")" or not (not after or after.isspace() or after in ",*(" or after.isupper()):
-        return False
-    following = text[last : last + 12].lstrip(" \t")
-    if following[:1] == "," and _after_comma(text, last) == last:
+    if text[first] == ")" or not (after.isspace() or not after or after in ",*(" or after.isupper()):
         return False
     if first - begin <= 12 and _BARE_MARKER.fullmatch(text, begin, first):
         return False  # "1." or "b)" at the start belongs to its item
+    following = text[last : last + 12].lstrip(" \t")
+    if following[:1] == "," and _after_comma(text, last) == last:
+        return False
     if (first - begin < 8 and not text[begin:first].strip(" ,")) or (text[first] == "?" and text[first - 1].isspace()):
         return False  # a question mark before or between words marks doubt: "? stroke"
     if text[first] != "." or last - first > 1:
@@ -213,11 +213,10 @@ def _line_is_finished(text: str, begin: int, first: int, last: int, width: int, 
     """Whether the line break at ``first`` to ``last`` ends what began at ``begin``."""
     if text.count("\n", first, last) > 1 or last >= len(text) or _MARKER.match(text, last):
         return True
-    line = text[max(text.rfind("\n", max(0, first - 400), first) + 1, first - 400, 0) : first].rstrip()
+    low = max(0, first - 400)
+    line = text[max(text.rfind("\n", low, first) + 1, low) : first].rstrip()
     if not line:
         return True
-    following = _FIRST_WORD.match(text, last)
-    word = following.group() if following else ""
     if first - begin < 12 and text[begin:first].strip().lower() in words.answers:
         return True
     if _HEADING.match(text, last):
@@ -227,6 +226,8 @@ def _line_is_finished(text: str, begin: int, first: int, last: int, width: int, 
         return True
     if closing == ".":
         return _ends_sentence(text, begin, first - 1, first, words)
+    following = _FIRST_WORD.match(text, last)
+    word = following.group() if following else ""
     if (
         closing in ",/&("
         or line.rsplit(None, 1)[-1].lower() in words.unfinished_ends
