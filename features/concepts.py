@@ -149,7 +149,9 @@ def _fits(tokens: Tokens, first: int, last: int, term: Term) -> bool:
     ):
         return False
     if term.not_before and last < len(tokens.words) and tokens.words[last] in term.not_before:
-        return False
+        words = tokens.words
+        if all(follow(words, last, last, len(words), phrase) is None for phrase in term.unless_then):
+            return False
     return not term.beside or bool(term.beside.intersection(tokens.words[max(first - _WITHIN, 0) : last + _WITHIN]))
 
 

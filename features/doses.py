@@ -51,6 +51,7 @@ class DoseLexicon:
     part: re.Pattern[str]
     route_before: re.Pattern[str]
     between: re.Pattern[str]
+    next_dose: re.Pattern[str]
     units: Mapping[str, str]
     counted: frozenset[str]
     routes: Mapping[str, str]
@@ -91,6 +92,7 @@ def read_dose_lexicon(data: Any) -> DoseLexicon:
         as_needed = [str(word) for word in data["as_needed"]]
         between = [str(word) for word in data["between"]]
         form = [str(word) for word in data["form"]]
+        next_dose = [str(word) for word in data["next_dose"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LexiconError(f"doses.yaml: missing or malformed entry ({error})") from error
     tablets = [word for word, unit in units.items() if unit in counted]
@@ -121,6 +123,10 @@ def read_dose_lexicon(data: Any) -> DoseLexicon:
         ),
         route_before=re.compile(rf"(?<![a-z0-9])(?P<route>{_any(routes)})\s$"),
         between=re.compile(rf"(?:[\s,:=–-]|\([^()\n]{{0,24}}\)|(?:{_words(between)})(?![a-z0-9])){{0,12}}"),
+        next_dose=re.compile(
+            rf"(?:[\s,;:=>→&–-]|(?:{_words(next_dose)})(?![a-z0-9])"
+            rf"|(?:x|for|after)\s?(?:\d{{1,2}}|{WORD_NUMBER})\s?{period}(?![a-z0-9]))++"
+        ),
         units=units,
         counted=counted,
         routes={_letters(word): route for word, route in routes.items()},
@@ -157,6 +163,17 @@ def find_doses(text: str, lo: int = 0, hi: int | None = None) -> list[Dose]:
 def stands_before(text: str, end: int, dose: Dose) -> bool:
     """Whether only words of a prescription stand between a drug's name, which ends at ``end``, and its dose."""
     return _lexicon().between.fullmatch(lowered(text[end : dose.start])) is not None
+
+
+def follows(text: str, dose: Dose, later: Dose) -> bool:
+    """Whether ``later`` is a further dose of the drug ``dose`` was of: "300 mg TID and 600 mg at bedtime"."""
+    joined = _lexicon().next_dose.fullmatch(lowered(text[dose.end : later.start])) is not None
+    return joined and not _of_a_drug().match(text, later.end)
+
+
+@cache
+def _of_a_drug() -> re.Pattern[str]:
+    return re.compile(r"\s{0,2}of\s", re.IGNORECASE)
 
 
 def _dose(lexicon: DoseLexicon, lower: str, match: re.Match[str], shift: int) -> Dose | None:

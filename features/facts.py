@@ -14,7 +14,7 @@ from features.assertion import AssertionEngine, Target, packaged_engine
 from features.checkboxes import Checkbox, answered_no, blank_unticked, find_checkboxes, unticked
 from features.concepts import ConceptMatcher, Mention
 from features.courses import CourseReader, packaged_courses
-from features.doses import find_doses, stands_before
+from features.doses import Dose, find_doses, follows, stands_before
 from features.durations import SessionCount, find_session_counts, to_days
 from features.laterality import SideMention, find_laterality, side_among
 from features.lexicon import Lexicon, load_lexicon
@@ -407,7 +407,7 @@ def _measurement_fact(note: Note, number: int, sides: _Sides, studied: date | No
 
 
 def _dose_facts(note: Note, facts: Sequence[Fact]) -> list[Fact]:
-    """The dose that stands directly behind each drug, with how the drug is asserted; ``context`` is the drug's concept.
+    """The doses that stand directly behind each drug, with how the drug is asserted; ``context`` is the drug's concept.
 
     ``facts`` are those of the note's mentions, in their order. How often it is taken is in the fact's words.
     """
@@ -419,29 +419,40 @@ def _dose_facts(note: Note, facts: Sequence[Fact]) -> list[Fact]:
         ):
             continue
         stop = min(note.sentences[mention.sentence][1], mention.end + _DOSE_REACH)
-        dose = next(iter(find_doses(text, mention.end, stop)), None)
-        if dose is None or dose.start > mention.end + _DOSE_BEGINS_WITHIN or not stands_before(text, mention.end, dose):
-            continue
-        # Of two names of one drug ("naproxen (Naprosyn) 500 mg") the later stands nearer.
-        found[mention.concept.concept_id, dose.start] = replace(
-            drug,
-            concept=_DOSE,
-            category=_MEASUREMENT,
-            start=dose.start,
-            end=dose.end,
-            text=text[dose.start : dose.end],
-            value=dose.amount,
-            unit=dose.unit,
-            date=None,
-            laterality=None,
-            region=None,
-            course=None,
-            context=mention.concept.concept_id,
-            began=None,
-            ended=None,
-            qualifiers=((mention.start, mention.end),),
-        )
+        for dose in _doses_of(text, mention.end, stop):
+            # Of two names of one drug ("naproxen (Naprosyn) 500 mg") the later stands nearer.
+            found[mention.concept.concept_id, dose.start] = replace(
+                drug,
+                concept=_DOSE,
+                category=_MEASUREMENT,
+                start=dose.start,
+                end=dose.end,
+                text=text[dose.start : dose.end],
+                value=dose.amount,
+                unit=dose.unit,
+                date=None,
+                laterality=None,
+                region=None,
+                course=None,
+                context=mention.concept.concept_id,
+                began=None,
+                ended=None,
+                qualifiers=((mention.start, mention.end),),
+            )
     return list(found.values())
+
+
+def _doses_of(text: str, start: int, stop: int) -> list[Dose]:
+    """The dose directly behind a drug's name that ends at ``start``, and those that are joined to it."""
+    own: list[Dose] = []
+    for dose in find_doses(text, start, stop):
+        if not own:
+            if dose.start > start + _DOSE_BEGINS_WITHIN or not stands_before(text, start, dose):
+                break
+        elif not follows(text, own[-1], dose):
+            break
+        own.append(dose)
+    return own
 
 
 def _with_treatment_of_document(note: Note, facts: list[Fact], expressions: TimeExpressions) -> list[Fact]:

@@ -11,8 +11,9 @@ A file holds one category and its concepts::
         abbreviations: [{term: PT, not_beside: [INR, PTT]}]
 
 ``terms`` match whatever their case, ``abbreviations`` as written. Either may be an entry with ``not_beside`` (it does not
-count within three words of one of those), ``not_before`` (nor where one of those follows at once) or ``beside`` (it counts
-only within six words of one of those). In a term ``a|b`` are alternatives for one word (``xray|x_ray``: an alternative of
+count within three words of one of those), ``not_before`` (nor where one of those follows at once, ``unless_then`` one of
+these phrases begins there: "PT was" is a patient, "PT was done" is not) or ``beside`` (it counts only within six words of
+one of those). In a term ``a|b`` are alternatives for one word (``xray|x_ray``: an alternative of
 two words), ``word?`` may be missing and ``<n>`` stands for up to ``n`` words of the same sentence.
 """
 
@@ -84,6 +85,7 @@ class Term:
     beside: frozenset[str] = frozenset()
     not_beside: frozenset[str] = frozenset()
     not_before: frozenset[str] = frozenset()
+    unless_then: tuple[tuple[Segment, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +152,9 @@ def parse_term(term: str, where: str = "term") -> tuple[Segment, ...]:
 
 def _term(entry: Any, where: str, *, as_written: bool) -> Term:
     data = dict(entry) if isinstance(entry, Mapping) else {"term": str(entry)}
-    unknown = set(data) - {"term", "beside", "not_beside", "not_before"}
+    unknown = set(data) - {"term", "beside", "not_beside", "not_before", "unless_then"}
     if unknown or not isinstance(data.get("term"), str):
-        raise LexiconError(f"{where}: a term has term, beside, not_beside and not_before, all text")
+        raise LexiconError(f"{where}: a term has term, beside, not_beside, not_before and unless_then, all text")
     return Term(
         data["term"],
         parse_term(data["term"], where),
@@ -160,6 +162,7 @@ def _term(entry: Any, where: str, *, as_written: bool) -> Term:
         beside=frozenset(str(word).lower() for word in data.get("beside", ())),
         not_beside=frozenset(str(word).lower() for word in data.get("not_beside", ())),
         not_before=frozenset(str(word).lower() for word in data.get("not_before", ())),
+        unless_then=tuple(parse_term(str(phrase), where) for phrase in data.get("unless_then", ())),
     )
 
 

@@ -106,6 +106,30 @@ def test_a_dose_belongs_to_the_drug_directly_before_it(
     assert fact.category == "measurement"
 
 
+SEVERAL = [
+    ("Naproxen 500 mg BID, then increased to 750 mg BID.", [500, 750]),
+    ("Gabapentin 300 mg TID and 600 mg qhs.", [300, 600]),
+    ("Prednisone 40 mg daily x 5 days, then 20 mg daily x 5 days, then 10 mg daily.", [40, 20, 10]),
+    ("Metformin 500 mg daily, titrated up to 1000 mg BID.", [500, 1000]),
+    ("Lantus 20 units qhs increased to 30 units qhs.", [20, 30]),
+    ("Duloxetine 30 mg daily for two weeks followed by 60 mg daily.", [30, 60]),
+    ("Naproxen 500 mg BID and physical therapy.", [500]),
+    ("Naproxen 500 mg BID, foobarol 20 mg daily.", [500]),
+    ("Naproxen 500 mg BID and 20 mg of foobarol.", [500]),
+    ("Naproxen 500 mg BID. Increased to 750 mg.", [500]),
+]
+
+
+@pytest.mark.parametrize(("text", "amounts"), SEVERAL)
+def test_doses_joined_to_the_first_are_of_the_same_drug(text: str, amounts: list[float]) -> None:
+    doses: dict[str | None, list[object]] = {}
+    for fact in facts_in(text):
+        if fact.concept == "drug_dose":
+            doses.setdefault(fact.context, []).append(fact.value)
+    assert doses
+    assert all(values == amounts for values in doses.values())
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -226,11 +226,34 @@ def test_what_the_patient_has_is_the_patients_own(text: str, concept: str) -> No
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "PT was done for 8 weeks.",
+        "PT was not helpful.",
+        "PT has been ongoing since June.",
+        "PT was tried and failed.",
+        "PT is helping.",
+        "PT was started last month.",
+        "PT has not helped.",
+        "PT was prescribed for six weeks.",
+    ],
+)
+def test_what_is_said_of_a_therapy_tells_it_from_a_patient(text: str) -> None:
+    assert [fact.text for fact in facts_of(PT, text)] == ["PT"]
+
+
+@pytest.mark.parametrize(
     ("text", "concept"),
     [
         ("PT/INR 1.1 today.", PT),
         ("Pt denies low back pain.", PT),
         ("PT is a 58-year-old man.", PT),
+        ("PT was seen for 8 weeks.", PT),
+        ("PT was tried on gabapentin.", PT),
+        ("PT was started on lisinopril.", PT),
+        ("PT was prescribed naproxen.", PT),
+        ("PT has failed naproxen.", PT),
+        ("PT is going home.", PT),
         ("AHI must be at least 15.", "low_back_pain"),
         ("Symptoms 90% better after 8 weeks of PT.", "persistent_symptoms"),
         ("MRI lumbar spine without contrast.", "contrast_study_needed"),
