@@ -179,10 +179,10 @@ def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
     oxygen = bool(entry.get("oxygen", False))
     head = (
         rf"(?:{_head_unit(list(factors))}{f'|{_FLOW}' if oxygen else ''}"
-        rf"|(?:{_words_pattern([*connectors, *between])}|{_MODAL})(?![a-z0-9])|[\s:=,()~\[\]–—;|-])"
+        rf"|(?:{_words_pattern([*connectors, *between])}|{_MODAL})(?![a-z0-9])|[\s:=,()!~\[\]–—;|-])"
     )
     units = (
-        rf"(?:\s{{0,2}}-?(?P<unit>{_words_pattern(list(spelled))})(?![a-z0-9]|/[a-z]))?"
+        rf"(?:\s{{0,2}}-?(?P<unit>{_words_pattern(list(spelled))})(?![a-z0-9]|/(?!(?:ht|wt|height|weight)(?![a-z]))[a-z]))?"
         if spelled
         else "(?P<unit>(?!))?"
     )
@@ -309,7 +309,7 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
     found += _saturations(lower, lo, hi, taken)
     found += _events(lexicon, lower, lo, hi, taken)
     found += _body_size(lower, lo, hi, taken)
-    found += _computed_bmi(found)
+    found += _computed_bmi(found, lower, lo, hi)
     found += _computed_events(found)
     found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
     return found
@@ -964,14 +964,15 @@ def _before_events_pattern() -> re.Pattern[str]:
 
 @cache
 def _weight_pattern() -> re.Pattern[str]:
-    return re.compile(r"\d ?(?P<unit>kg|lbs?|pounds|#)(?![a-z/])")
+    return re.compile(r"\d[ -]?(?P<unit>kg|lbs?|pounds?|#)(?![a-z/])")
 
 
 @cache
 def _height_before_pattern() -> re.Pattern[str]:
     # "178 cm and 132 kg", "5 ft 3, 168 lb": a height beside a weight needs no names.
     return re.compile(
-        r"(?<![\d./])(?P<height>(?P<feet>[3-7])\s?(?:'|’|ft\.?|feet|foot)\s?(?P<inches>\d{1,2})?\s?(?:\"|”|''|inches|in\.?)?"
+        r"(?<![\d./])(?P<height>(?P<feet>[3-7])[\s-]?(?:'|’|ft\.?|feet|foot)[\s-]?(?P<inches>\d{1,2})?\s?(?:\"|”|''|inches|in\.?)?"
+        r"|(?P<in>[4-8]\d(?:\.5)?)\s?(?:\"|”|''|inches|in\.?)(?=,|\sand\s|\s?[/;&])"
         r"|(?P<cm>\d{2,3}(?:\.\d)?)\s?cm)(?:\s?(?:,|and|/|;|&|tall,?(?: and)?)\s?(?:weighs\s|weight\s|wt\s)?|\s)"
         r"(?P<weight>\d{2,3}(?:\.\d)?)$"
     )
@@ -986,7 +987,10 @@ def _body_size(lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]
         if size is None:
             continue
         feet = size.group("feet")
-        height = int(feet) * 30.48 + int(size.group("inches") or 0) * 2.54 if feet else float(size.group("cm"))
+        if feet:
+            height = int(feet) * 30.48 + int(size.group("inches") or 0) * 2.54
+        else:
+            height = float(size.group("in")) * 2.54 if size.group("in") else float(size.group("cm"))
         weight = float(size.group("weight")) * (1 if match.group("unit") == "kg" else 0.45359237)
         if 50 <= height <= 250 and 10 <= weight <= 400:
             start, middle = offset + size.start("height"), offset + size.end("height")
@@ -1048,7 +1052,34 @@ def _computed_events(found: Sequence[Measurement]) -> Iterator[Measurement]:
             return
 
 
-def _computed_bmi(found: Sequence[Measurement]) -> Iterator[Measurement]:
+@cache
+def _someone_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?:(?P<other>mother|father|mom|dad|parents?|sisters?|brothers?|siblings?|twin|sons?|daughters?|aunt|uncle"
+        r"|cousin|grand(?:mother|father|parents?|son|daughter)|husband|wife|spouse|partner|boyfriend|girlfriend|roommate"
+        r"|infant|newborn|bab(?:y|ies)|neonate|fetus|donor)|(?P<self>patient|pt|he|she|himself|herself))(?![a-z])"
+    )
+
+
+@cache
+def _another_time_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"[\s,(]{0,2}(?:(?:back )?in (?:19|20)\d\d|last (?:year|month|spring|summer|fall|winter)|(?:at|before|prior to|after)"
+        r" (?:birth|surgery|pregnancy|delivery|the (?:surgery|operation|accident|pregnancy)|(?:his|her|my|their) \w{3,10})"
+        r"|(?:about |around |over )?(?:\d{1,2}|an?|one|two|three|four|five|six|ten|several|few) (?:weeks?|months?|years?|yrs?"
+        r"|mos?|wks?) ago|postpartum|as a (?:child|teen|teenager))(?![a-z])"
+    )
+
+
+def _is_own_and_current(one: Measurement, lower: str, lo: int, hi: int) -> bool:
+    """Whether a height or weight is not said of a relative ("mother's height 62 in") or of another time."""
+    who = None
+    for match in _someone_pattern().finditer(_sentence_before(lower, one.start, lo)):
+        who = match.lastgroup
+    return who != "other" and not _another_time_pattern().match(lower, one.end, min(hi, one.end + 40))
+
+
+def _computed_bmi(found: Sequence[Measurement], lower: str, lo: int, hi: int) -> Iterator[Measurement]:
     """The BMI of the height and the weight that stand closest together, where no BMI is stated."""
     if any(one.concept == "bmi" for one in found):
         return
@@ -1056,8 +1087,12 @@ def _computed_bmi(found: Sequence[Measurement]) -> Iterator[Measurement]:
     weights = [one for one in found if one.concept == "body_weight" and one.comparator == "="]
     if not heights or not weights:
         return
+    heights = [one for one in heights[:8] if _is_own_and_current(one, lower, lo, hi)]
+    weights = [one for one in weights[:8] if _is_own_and_current(one, lower, lo, hi)]
+    if not heights or not weights:
+        return
     height, weight = min(
-        ((h, w) for h in heights[:8] for w in weights[:8]), key=lambda pair: abs(pair[0].start - pair[1].start)
+        ((h, w) for h in heights for w in weights), key=lambda pair: abs(pair[0].start - pair[1].start)
     )
     value = weight.value / (height.value / 100) ** 2
     if 8 <= value <= 120 and math.isfinite(value):

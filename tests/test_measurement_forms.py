@@ -234,6 +234,36 @@ COMPUTED_BMI: list[tuple[str, float]] = [
     ("height 67.5 in, current weight 251 lb", 38.7), ("Ht 5ft 11in, Wt 290lb", 40.4),
     ("weight 104.3 kg and height 1.7 m", 36.1),
     ("height 5’6”, weighs 199 pounds", 32.1), ("stands 6 feet 2 and weighs 320 lb", 41.1), ("185 cm / 140 kg", 40.9),
+    ("Height: 5 ft 4 in (162.6 cm). Weight: 200 lb (90.7 kg).", 34.3), ("Ht (!) 162.6 cm (5' 4\"), Wt 90.7 kg (200 lb)", 34.3),
+    ("Ht 64in/Wt 200lb", 34.3), ("a 5-foot-4, 200-pound woman", 34.3), ("Ht. 64 in. Wt. 200 lb.", 34.3),
+    ("weighs 200 lbs at a height of 64 inches", 34.3), ("Vitals: 64 in, 200 lb", 34.3), ("Here with her mother. Ht 64 in, Wt 200 lb.", 34.3),
+    ("Her mother lives with her, she weighs 200 lb, height 64 in", 34.3),
+]  # fmt: skip
+
+NO_COMPUTED_BMI: list[str] = [
+    "Ht 70 in", "weight 200 lb", "BMI 31, Ht 70 in", "height unknown, weight 200 lb", "Ht 70 in, weight stable",
+    # a weight that is none of today's
+    "goal weight 180 lb, height 70 in", "Ht 70 in, ideal body weight 166 lb", "Ht 70 in, target weight 170 lb",
+    "Birth weight 3.2 kg. Height 50 cm.", "Ht 70 in, dry weight 80 kg", "highest adult weight 320 lb, Ht 66 in",
+    "pre-pregnancy weight 140 lb, Ht 66 in", "heaviest weight 300 lb, Ht 66 in", "desired weight 150 lb, Ht 66 in",
+    "Ht 66 in, weight 320 lb in 2019", "Ht 66 in, weight 300 lb two years ago", "Weight 310 lb before surgery. Ht 66 in.",
+    "Ht 66 in, weight 290 lb at her heaviest", "Estimated fetal weight 2.5 kg. Height 165 cm.",
+    # a change, a load or a limit
+    "lost 20 lb, height 70 in", "Ht 70 in. Lost 40 lb since May.", "Ht 70 in, weight gain of 20 lb",
+    "Ht 66 in, weight down 20 lb", "Ht 70 in, weight loss goal 50 lb", "Ht 70 in, no lifting over 20 lb",
+    "Ht 70 in, weight limit 350 lb", "wheelchair weight capacity 300 lb, height 66 in", "Ht 70 in, lifts 50 lb",
+    "backpack weight 20 lb, height 66 in",
+    # somebody else's
+    "Her mother's height is 62 in. Weight 210 lb.", "Father: height 6 ft 2 in, weight 240 lb.",
+    "Height 70 in. Husband weighs 250 lb.", "Mother is 5 ft 3 in tall. Patient weighs 210 lb.",
+    "His son weighs 70 lb. Ht 70 in.", "Sister weighs 300 lb and is 5 feet 4 inches tall.",
+    # the height of something else
+    "Disc height 8 mm. Weight 210 lb.", "Fell from a height of 70 in. Weight 210 lb.", "bed height 60 cm, weight 90 kg",
+    "fundal height 32 cm, weight 150 lb", "seat height 50 cm, weight 80 kg", "jump height 60 cm, weight 80 kg",
+    "height loss of 2 in, weight 150 lb", "She lost 2 in of height. Weight 150 lb.", "heel height 5 in, weight 150 lb",
+    # percentiles, units that do not fit, values no one has
+    "Height 95th percentile, weight 40 kg.", "Height 75th percentile. Weight 80th percentile.", "Ht 70 kg, Wt 170 cm",
+    "Height 70, weight 200", "Ht 170 in, weight 200 lb", "Ht 7 in, weight 200 lb", "Ht 66 in, weight is 120% of ideal",
 ]  # fmt: skip
 
 NEAR_MISSES: dict[str, list[str]] = {
@@ -368,10 +398,7 @@ def test_a_bmi_follows_from_each_way_of_writing_height_and_weight(text: str, val
     assert (bmi.value, bmi.computed) == (pytest.approx(value, abs=0.11), True)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["goal weight 180 lb, height 70 in", "Ht 70 in", "weight 200 lb", "lost 20 lb, height 70 in", "BMI 31, Ht 70 in"],
-)
+@pytest.mark.parametrize("text", NO_COMPUTED_BMI)
 def test_no_bmi_is_computed_without_a_height_and_a_current_weight(text: str) -> None:
     assert [one for one in _measured(text, "bmi") if one.computed] == []
 
@@ -402,3 +429,11 @@ def test_a_value_says_whether_it_was_taken_on_oxygen(text: str, concept: str, co
 def test_every_kind_has_its_forms_and_near_misses(kind: str) -> None:
     assert len({text for text, _ in VALUES[kind]}) >= 25
     assert len(NEAR_MISSES[kind]) >= 10
+
+
+def test_pressures_acuities_and_computed_values_have_their_forms_and_near_misses() -> None:
+    for forms, misses in (
+        (PRESSURES, NEAR_MISSES["blood_pressure"]), (ACUITIES, NEAR_MISSES["visual_acuity"]), (COMPUTED_BMI, NO_COMPUTED_BMI),
+    ):  # fmt: skip
+        assert len({form[0] for form in forms}) >= 25
+        assert len(set(misses)) >= 10
