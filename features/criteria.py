@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import IntEnum
 
+from features.authors import authors_of
 from features.durations import to_days
 from features.lexicon import Concept, Lexicon
-from features.policy import CoveragePolicy, Criterion, Evidence, HumanReview
+from features.policy import Comparison, CoveragePolicy, Criterion, Evidence, HumanReview, Role
 from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
 
 _TOOK_PLACE = frozenset({Course.COMPLETED, Course.ONGOING, Course.FAILED, Course.NOT_TOLERATED, Course.STATED})
@@ -47,6 +48,13 @@ class Context:
     side: Laterality | None
     documents: Mapping[str, Document]
     names: Mapping[str, str]
+    authors: dict[str, frozenset[Role]] = field(default_factory=dict)
+
+    def roles(self, document: Document) -> frozenset[Role]:
+        """Who signed a document, read once."""
+        if document.document_id not in self.authors:
+            self.authors[document.document_id] = authors_of(document)
+        return self.authors[document.document_id]
 
     def when(self, fact: Fact) -> date | None:
         """The day a fact speaks for: its own date, the end of its period, else its document's date."""
@@ -124,6 +132,8 @@ def _evaluate(
 ) -> list[CriterionResult]:
     if node.evidence is not None:
         return [_leaf(node, node.evidence, parent, by_concept, context)]
+    if node.human is not None:
+        return [_left_to_a_person(node, node.human, parent)]
     below: list[CriterionResult] = []
     heads: list[CriterionResult] = []
     for child in node.children:
@@ -131,6 +141,29 @@ def _evaluate(
         heads.append(results[0])
         below += results
     return [_inner(node, parent, heads), *below]
+
+
+def combine_statuses(policy: CoveragePolicy, leaves: Mapping[str, Status]) -> Status:
+    """What the policy's tree comes to when its leaves have these statuses; a leaf not named is not documented."""
+    return _combined(policy.criteria, leaves)
+
+
+def _combined(node: Criterion, leaves: Mapping[str, Status]) -> Status:
+    if node.is_leaf:
+        return leaves.get(node.id, Status.NOT_DOCUMENTED)
+    return _combine(node, [_combined(child, leaves) for child in node.children])
+
+
+def _left_to_a_person(node: Criterion, why: str, parent: str | None) -> CriterionResult:
+    return CriterionResult(
+        criterion_id=node.id,
+        statement=node.statement,
+        status=Status.NOT_DOCUMENTED,
+        parent=parent,
+        explanation=f"A nurse decides this: {why}",
+        decided_by=node.id,
+        ask=node.ask,
+    )
 
 
 def _inner(node: Criterion, parent: str | None, children: Sequence[CriterionResult]) -> CriterionResult:
@@ -190,7 +223,7 @@ def _inner_sentence(
 def _leaf(
     node: Criterion, evidence: Evidence, parent: str | None, by_concept: Mapping[str, Sequence[Fact]], context: Context
 ) -> CriterionResult:
-    findings = _findings(evidence, context, by_concept)
+    findings = _together(_findings(evidence, context, by_concept), evidence, context)
     supporting = [f for f in findings if f.says is _Says.SUPPORTS]
     opposing = list({_content(f.fact): f for f in findings if f.says in (_Says.DENIES, _Says.AGAINST)}.values())
     opposed = {
@@ -239,6 +272,85 @@ def _findings(evidence: Evidence, context: Context, by_concept: Mapping[str, Seq
     return findings
 
 
+def _together(findings: list[_Finding], evidence: Evidence, context: Context) -> list[_Finding]:
+    """The findings after what only several facts together can show: lengths summed, repetition, a value that moved."""
+    supporting = [finding for finding in findings if finding.says is _Says.SUPPORTS]
+    if not supporting:
+        return findings
+    if evidence.lasting is not None and evidence.lasting.counted == "summed":
+        needed = to_days(evidence.lasting.value, evidence.lasting.unit)
+        days = _summed([finding.fact for finding in supporting])
+        enough = days + _SLACK_DAYS >= needed
+        name = context.name(supporting[0].fact.concept)
+        why = f"{_spell(days)} of {name} in all documented, {_spell(needed)} needed."
+        findings = _said(findings, _Says.SUPPORTS if enough else _Says.AGAINST, why)
+    if evidence.times > 1:
+        count = len({(finding.fact.concept, context.when(finding.fact), finding.fact.value) for finding in supporting})
+        if count < evidence.times:
+            name = context.name(supporting[0].fact.concept)
+            why = f"{name[0].upper()}{name[1:]} is documented {count} of {evidence.times} times needed."
+            findings = _said(findings, _Says.INCOMPLETE, why)
+    if evidence.change is not None:
+        findings = _changed(findings, evidence.change, context)
+    return findings
+
+
+def _said(findings: Sequence[_Finding], says: _Says, why: str) -> list[_Finding]:
+    return [replace(f, says=says, why=why) if f.says is _Says.SUPPORTS else f for f in findings]
+
+
+def _summed(facts: Sequence[Fact]) -> float:
+    """Days in all: stretches with dates by the calendar, each day once; where there are none, those without dates."""
+    covered: set[int] = set()
+    undated: dict[tuple[str, float], float] = {}
+    for fact in facts:
+        days = _days(fact)
+        if days is None:
+            continue
+        if fact.began and fact.ended and fact.ended > fact.began:
+            covered.update(range(fact.began.toordinal(), fact.ended.toordinal()))
+        else:
+            undated[fact.concept, days] = days
+    # A stretch without dates may be one of those with dates told again, so it counts only where there are none.
+    return float(len(covered)) if covered else sum(undated.values())
+
+
+def _changed(findings: Sequence[_Finding], limit: Comparison, context: Context) -> list[_Finding]:
+    """Whether a measurement moved as far as needed, from its earliest value to its latest, the same side throughout."""
+    series: dict[tuple[str, str | None, str | None], list[_Finding]] = {}
+    for finding in findings:
+        if finding.says is _Says.SUPPORTS and isinstance(finding.fact.value, float | int):
+            fact = finding.fact
+            series.setdefault((fact.concept, fact.laterality, fact.region), []).append(finding)
+    best: tuple[float, list[_Finding]] | None = None
+    for found in series.values():
+        ordered = sorted(
+            found, key=lambda f: (context.when(f.fact) or date.min, not _earlier_value(f.fact), f.fact.start)
+        )
+        first, last = ordered[0], ordered[-1]
+        moved = _number(last.fact) - _number(first.fact)
+        if first is not last and first.fact.unit == limit.unit and (best is None or abs(moved) > abs(best[0])):
+            best = (moved, [first, last])
+            if _holds(moved, limit.op, limit.value):
+                break
+    if best is None:
+        return _said(findings, _Says.INCOMPLETE, "Only one value is documented; an earlier and a later one are needed.")
+    moved, pair = best
+    name = context.name(pair[0].fact.concept)
+    values = f"{_number(pair[0].fact):g} to {_number(pair[1].fact):g}"
+    why = f"{name[0].upper()}{name[1:]} went from {values}; a change of {limit.op} {limit.value:g} is needed."
+    says = _Says.SUPPORTS if _holds(moved, limit.op, limit.value) else _Says.AGAINST
+    return [replace(finding, says=says, why=why) for finding in pair]
+
+
+def _earlier_value(fact: Fact) -> bool:
+    return fact.context == "earlier" or fact.assertion.historical
+
+
+def _number(fact: Fact) -> float:
+    return float(fact.value) if isinstance(fact.value, float | int) else 0.0
+
+
 def _content(fact: Fact) -> Fact:
     """The fact without where it stands and in which words."""
     stated = replace(fact.assertion, cues=())
@@ -249,6 +361,10 @@ def _listed(concepts: Sequence[str], context: Context) -> str:
     names = [context.name(concept) for concept in concepts[:3]]
     more = ", ..." if len(concepts) > len(names) else ""
     return f"{', '.join(names)}{more}"
+
+
+def _listed_roles(roles: Sequence[Role]) -> str:
+    return " or ".join(f"the {role.replace('_', ' ')}" for role in roles)
 
 
 def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]) -> _Finding:
@@ -268,6 +384,8 @@ def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping
         )
     if evidence.sections and fact.section not in evidence.sections:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} stands in a section where it does not count ({fact.section}).")
+    if evidence.by and not context.roles(document) & frozenset(evidence.by):
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is not documented by {_listed_roles(evidence.by)}.")
     if flags.negated and flags.historical:
         return _Finding(fact, _Says.INCOMPLETE, f"The notes say there was no {context.name(fact.concept)} in the past.")
     if flags.negated and fact.value == "negative":
@@ -326,6 +444,9 @@ def _treatment(
 def _value(
     fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
 ) -> _Finding | None:
+    if evidence.contexts and fact.context not in evidence.contexts:
+        wanted = " or ".join(word.replace("_", " ") for word in evidence.contexts)
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented, but not as {wanted}.")
     for limit in evidence.compared:
         if not isinstance(fact.value, float | int) or fact.unit != limit.unit:
             return _Finding(fact, _Says.INCOMPLETE, f"{name} has no value in {limit.unit}.")
@@ -354,6 +475,8 @@ def _length(
     days = _days(fact)
     if days is None:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without how long.")
+    if evidence.lasting.counted == "summed":
+        return None
     needed = to_days(evidence.lasting.value, evidence.lasting.unit)
     if days + _SLACK_DAYS < needed:
         return _Finding(fact, _Says.AGAINST, f"{_spell(days)} of {name.lower()} documented, {_spell(needed)} needed.")
@@ -504,11 +627,11 @@ def _progress(node: Criterion, by_id: Mapping[str, CriterionResult]) -> float:
         return 2.0
     if status is Status.CONFLICTING:
         return 1.5
-    if node.evidence is not None:
+    if node.is_leaf:
         return 0.5 if by_id[node.id].evidence else 0.0
     parts = [_progress(child, by_id) for child in node.children]
     if node.all_of:
         return sum(min(part, 1.0) for part in parts) / len(parts)
     return min(
-        max(0.0 if child.evidence and part < 1 else part for child, part in zip(node.children, parts, strict=True)), 1.0
+        max(0.0 if child.is_leaf and part < 1 else part for child, part in zip(node.children, parts, strict=True)), 1.0
     )

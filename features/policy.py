@@ -1,7 +1,8 @@
 """Coverage policies as data: ``policies/*.yaml``, checked when they are read.
 
 A policy is a tree. Inner nodes are ``all``, ``any``, ``at_least`` (with ``of``) or ``not``; a leaf's ``evidence`` says which
-facts show it. What always goes to a human stands in ``human_review``. No key of a policy can refuse a request.
+facts show it, or ``human`` why only a person can tell. What always goes to a human stands in ``human_review``. No key of a
+policy can refuse a request.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from features.errors import PolicyError
 from features.lexicon import Lexicon
-from features.types import AuthorizationRequest, Course, DocumentType, PolicyReference, ReviewType
+from features.types import AuthorizationRequest, Course, Diagnosis, DocumentType, PolicyReference, ReviewType
 
 TimeUnit = Literal["d", "wk", "mo", "a"]
 Basis = Literal["national", "local", "guideline", "common"]
+Role = Literal[
+    "physician", "advanced_practitioner", "therapist", "nurse", "dietitian", "mental_health", "pharmacist", "eye_care"
+]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
@@ -39,6 +43,16 @@ class Span(_Part):
     unit: TimeUnit
 
 
+class Length(Span):
+    """How long something must have gone on.
+
+    ``counted`` says whether one stretch has to be as long (``contiguous``) or several together (``summed``: stretches with
+    dates by the calendar, so that each day counts once; where none has dates, their lengths).
+    """
+
+    counted: Literal["contiguous", "summed"] = "contiguous"
+
+
 class Comparison(_Part):
     """A measured value against a limit, both in ``unit`` (UCUM)."""
 
@@ -50,19 +64,33 @@ class Comparison(_Part):
 class Evidence(_Part):
     """Which facts show a criterion. Every part that is given must hold of one and the same fact.
 
+    What it is:
+
     - ``concepts``: lexicon concepts or measurements, any of them;
     - ``positive``: an examination sign needs a positive result;
     - ``compared``: the measured value lies within all of these limits;
-    - ``lasting``: it lasted at least so long without a gap;
-    - ``dated``: the document itself gives a date or period for it;
+    - ``contexts``: how a value was measured (``room_air``, ``right_eye``), any of them;
     - ``courses``: how a treatment went (default for treatments: it took place);
+    - ``historical``: also when the note puts it in the past; ``earlier``: only when it does, or dates it before itself.
+
+    When it was:
+
+    - ``lasting``: how long it lasted;
+    - ``dated``: the document itself gives a date or period for it;
     - ``within``: it was so no longer than this before the request; ``beyond``: it was so at least this long before;
     - ``onset_within``: it began or happened no longer than this before the request, by a date or length the notes give;
-    - ``historical``: also when the note puts it in the past; ``earlier``: only when it does, or dates it before itself;
-    - ``same_side``: not on the other side than the request's; ``regions``: not about another part of the body;
-    - ``document_types``, ``sections``: where it counts;
     - ``before``: dated before the earliest fact of these concepts; ``not_before_end_of``: not dated before the latest of
-      these treatments ended;
+      these treatments ended.
+
+    Where it stands:
+
+    - ``same_side``: not on the other side than the request's; ``regions``: not about another part of the body;
+    - ``document_types``, ``sections``: where it counts; ``by``: who must have documented it, by the signature.
+
+    Several facts together:
+
+    - ``times``: it is documented at least so often, on different days or with different values;
+    - ``change``: from its first to its last value a measurement moved by so much (a fall is negative);
     - ``contradiction``: ``any`` contradicted concept makes the leaf conflicting, or only when ``all`` that support it are;
       ``none`` where several values stand side by side (the grade of each muscle).
     """
@@ -70,25 +98,33 @@ class Evidence(_Part):
     concepts: tuple[str, ...] = Field(min_length=1)
     positive: bool = False
     compared: tuple[Comparison, ...] = ()
-    lasting: Span | None = None
-    dated: bool = False
+    contexts: tuple[str, ...] = ()
     courses: tuple[Course, ...] = ()
+    historical: bool = False
+    earlier: bool = False
+    lasting: Length | None = None
+    dated: bool = False
     within: Span | None = None
     onset_within: Span | None = None
     beyond: Span | None = None
-    historical: bool = False
-    earlier: bool = False
+    before: tuple[str, ...] = ()
+    not_before_end_of: tuple[str, ...] = ()
     same_side: bool = False
     regions: tuple[str, ...] = ()
     document_types: tuple[DocumentType, ...] = ()
     sections: tuple[str, ...] = ()
-    before: tuple[str, ...] = ()
-    not_before_end_of: tuple[str, ...] = ()
+    by: tuple[Role, ...] = ()
+    times: int = Field(default=1, ge=1)
+    change: Comparison | None = None
     contradiction: Literal["any", "all", "none"] = "any"
 
 
 class Criterion(_Part):
-    """A node of the tree: exactly one of ``all``, ``any``, ``of`` (with ``at_least``), ``not``, ``evidence``."""
+    """A node of the tree: exactly one of ``all``, ``any``, ``of`` (with ``at_least``), ``not``, ``evidence``, ``human``.
+
+    ``human`` says why a machine cannot tell; such a leaf is never met by itself. ``basis`` is where a leaf comes from; one
+    that is only ``common`` practice can be left out for a plan (see :mod:`features.plan_settings`).
+    """
 
     id: Identifier
     statement: str = Field(min_length=10)
@@ -101,17 +137,23 @@ class Criterion(_Part):
     of: tuple[Criterion, ...] | None = Field(default=None, min_length=1)
     none_of: Criterion | None = Field(default=None, alias="not")
     evidence: Evidence | None = None
+    human: str | None = Field(default=None, min_length=10)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Criterion:
-        kinds = [k for k in (self.all_of, self.any_of, self.of, self.none_of, self.evidence) if k is not None]
-        if len(kinds) != 1:
-            raise ValueError(f"{self.id}: give exactly one of all, any, of, not, evidence")
+        parts = (self.all_of, self.any_of, self.of, self.none_of, self.evidence, self.human)
+        if sum(part is not None for part in parts) != 1:
+            raise ValueError(f"{self.id}: give exactly one of all, any, of, not, evidence, human")
         if (self.of is None) != (self.at_least is None) or (self.of and (self.at_least or 0) > len(self.of)):
             raise ValueError(f"{self.id}: at_least needs of, with at least that many entries")
-        if self.evidence is not None and (self.ask is None or self.basis is None):
+        if self.is_leaf and (self.ask is None or self.basis is None):
             raise ValueError(f"{self.id}: a leaf needs a basis and the question to ask when it is not documented")
         return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether facts (or a person) decide it, not other nodes."""
+        return self.evidence is not None or self.human is not None
 
     @property
     def children(self) -> tuple[Criterion, ...]:
@@ -168,8 +210,8 @@ class CoveragePolicy(_Part):
     """One version of one coverage policy.
 
     ``family`` is the service family the score's guarantee is given for; ``diagnoses`` are ICD-10-CM prefixes that support
-    the service (none: any); ``side_required`` says the request must name a side; ``regions`` the parts of the body it is
-    for.
+    the service (none: any), ``condition`` the concepts of which the notes must show one as the patient's own (none: not
+    asked); ``side_required`` says the request must name a side; ``regions`` the parts of the body it is for.
     """
 
     policy_id: Identifier
@@ -180,6 +222,7 @@ class CoveragePolicy(_Part):
     sources: tuple[Source, ...] = Field(min_length=1)
     codes: tuple[Code, ...] = Field(min_length=1)
     diagnoses: tuple[str, ...] = ()
+    condition: tuple[str, ...] = ()
     review_types: tuple[ReviewType, ...] = ("prospective",)
     age: AgeLimits = AgeLimits()
     side_required: bool = False
@@ -203,6 +246,19 @@ class CoveragePolicy(_Part):
         source = "; ".join(source.id for source in self.sources)
         return PolicyReference(self.policy_id, self.version, source, self.title, self.family)
 
+    def supports(self, diagnosis: Diagnosis) -> bool:
+        """Whether the policy lists that diagnosis (or lists none)."""
+        if not self.diagnoses:
+            return True
+        code = diagnosis.code.upper().replace(".", "")
+        prefixes = tuple(prefix.upper().replace(".", "") for prefix in self.diagnoses)
+        return diagnosis.system.upper().startswith("ICD-10") and code.startswith(prefixes)
+
+    def leaves(self) -> Iterator[tuple[str, Evidence]]:
+        """Every place that names facts: the criteria's leaves, then what goes to a human."""
+        yield from ((node.id, node.evidence) for node in self.criteria.walk() if node.evidence is not None)
+        yield from ((item.id, item.evidence) for item in self.human_review)
+
     def in_force(self, day: date) -> bool:
         """Whether this version is in force on ``day``."""
         return self.effective.since <= day and (self.effective.until is None or day <= self.effective.until)
@@ -215,21 +271,37 @@ class PolicySet:
     policies: tuple[CoveragePolicy, ...]
     hash: str
 
+    def for_service(self, system: str, code: str, day: date) -> tuple[CoveragePolicy, ...]:
+        """Every policy in force on ``day`` for that service code."""
+        return tuple(
+            policy
+            for policy in self.policies
+            if policy.in_force(day)
+            and any(entry.system == system and entry.code.upper() == code.upper() for entry in policy.codes)
+        )
+
     def covering(self, request: AuthorizationRequest) -> CoveragePolicy | None:
-        """The version that covers the request's service on the day it was received; None where there is none."""
-        day = request.received_at.date()
-        for policy in self.policies:
-            if policy.in_force(day) and any(
-                code.system == request.service.system and code.code.upper() == request.service.code.upper()
-                for code in policy.codes
-            ):
-                return policy
-        return None
+        """The version that covers the request's service on the day it was received; None where there is none.
+
+        Where one code has several policies (a drug with several indications), the diagnoses choose, the first on the
+        request before the later ones.
+        """
+        found = self.for_service(request.service.system, request.service.code, request.received_at.date())
+        if len(found) > 1:
+            for diagnosis in request.diagnoses:
+                supported = [policy for policy in found if policy.diagnoses and policy.supports(diagnosis)]
+                if supported:
+                    return supported[0]
+        return found[0] if found else None
 
     def get(self, policy_id: str) -> CoveragePolicy | None:
         """The newest version of that id; None where there is none."""
-        versions = [policy for policy in self.policies if policy.policy_id == policy_id]
-        return max(versions, key=lambda policy: policy.effective.since, default=None)
+        return max(self.versions(policy_id), key=lambda policy: policy.effective.since, default=None)
+
+    def versions(self, policy_id: str) -> tuple[CoveragePolicy, ...]:
+        """Every version of that id, oldest first."""
+        found = (policy for policy in self.policies if policy.policy_id == policy_id)
+        return tuple(sorted(found, key=lambda policy: policy.effective.since))
 
 
 def load_policies(folder: Path | None = None) -> PolicySet:
@@ -274,14 +346,19 @@ def parse_policy(content: bytes | str, file: str) -> CoveragePolicy:
         raise PolicyError(f"{file}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
+def policy_schema() -> dict[str, Any]:
+    """The JSON Schema of a policy file, for editors and for reviewers of a plan's own policies."""
+    schema = CoveragePolicy.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def unknown_concepts(policy: CoveragePolicy, lexicon: Lexicon, measurements: frozenset[str]) -> list[str]:
     """``criterion: concept`` for every concept the policy names that neither lexicon nor measurements know."""
     known = set(lexicon.concepts) | measurements
-    leaves = [(node.id, node.evidence) for node in policy.criteria.walk() if node.evidence is not None]
-    leaves += [(item.id, item.evidence) for item in policy.human_review]
-    return [
-        f"{place}: {concept}"
-        for place, evidence in leaves
+    named = [
+        (place, concept)
+        for place, evidence in policy.leaves()
         for concept in (*evidence.concepts, *evidence.before, *evidence.not_before_end_of)
-        if concept not in known
     ]
+    named += [("condition", concept) for concept in policy.condition]
+    return [f"{place}: {concept}" for place, concept in named if concept not in known]
