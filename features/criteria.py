@@ -613,6 +613,9 @@ def _mark(node: Criterion, by_id: Mapping[str, CriterionResult], unneeded: set[s
         ranked = sorted(alternatives, key=lambda child: -_progress(child, by_id))
         for child in ranked[count:]:
             unneeded.update(below.id for below in child.walk())
+    if node.none_of is not None and by_id[node.id].status is Status.MET:
+        # That its leaf is shown not to be so is what was needed.
+        unneeded.update(below.id for below in node.none_of.walk())
     for child in node.children:
         if child.id not in unneeded:
             _mark(child, by_id, unneeded)

@@ -89,15 +89,24 @@ class _Anchored:
     not_words: re.Pattern[str] | None
 
 
+_CONTEXTS_BY_FORM = frozenset({"right_eye", "left_eye", "both_eyes", "room_air", "on_oxygen", "earlier", "limit"})
+"""Contexts read from the way a value is written, whatever its kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeasurementLexicon:
-    """The kinds of measurement, ready to match; :func:`measurement_lexicon` loads the packaged one."""
+    """The kinds of measurement, ready to match; :func:`measurement_lexicon` loads the packaged one.
+
+    ``units`` is the UCUM unit of each concept's values, ``contexts`` every context a value can have.
+    """
 
     names: re.Pattern[str]
     by_name: Mapping[str, _Kind]
     foreign: re.Pattern[str]
     anchored: Mapping[str, _Anchored]
     concepts: frozenset[str] = field(default_factory=frozenset)
+    units: Mapping[str, str] = field(default_factory=dict)
+    contexts: frozenset[str] = _CONTEXTS_BY_FORM
 
 
 _COMPARATORS: dict[str, Comparator] = {
@@ -145,7 +154,8 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
     except (KeyError, TypeError, AttributeError) as error:
         raise LexiconError(f"measurements.yaml: missing or malformed top level entry ({error})") from error
     kinds: dict[str, _Kind] = {}
-    concepts: set[str] = set()
+    units = {name: anchor.unit for name, anchor in anchored.items()}
+    contexts = set(_CONTEXTS_BY_FORM)
     for index, entry in enumerate(entries):
         try:
             kind = _read_kind(entry, connectors)
@@ -153,10 +163,13 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
             name = entry.get("concept", f"entry {index + 1}") if isinstance(entry, dict) else f"entry {index + 1}"
             raise LexiconError(f"measurements.yaml: {name}: missing or malformed field ({error})") from error
-        concepts |= {kind.concept} | {variant.concept for variant in kind.variants if variant.concept}
+        units |= dict.fromkeys([kind.concept, *(v.concept for v in kind.variants if v.concept)], kind.unit)
+        contexts |= {variant.context for variant in kind.variants if variant.context}
         for name in names:
             kinds[_normal(name.lower())] = kind
-    return MeasurementLexicon(_name_pattern(kinds), kinds, foreign, anchored, frozenset(concepts | set(anchored)))
+    return MeasurementLexicon(
+        _name_pattern(kinds), kinds, foreign, anchored, frozenset(units), units, frozenset(contexts)
+    )
 
 
 def _read_anchored(entry: Any) -> _Anchored:

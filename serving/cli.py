@@ -198,10 +198,35 @@ def policies_show(policy_id: Annotated[str, typer.Argument(help="As printed by `
 def policies_lint(
     directory: Annotated[Path | None, typer.Argument(help="Policies to check; the packaged ones by default.")] = None,
 ) -> None:
-    """Check that every policy can be used."""
+    """Check that every policy can be used. Exit 1 when something is to be corrected."""
     from serving.policy_output import lint_lines
 
-    _print(lint_lines(directory))
+    lines, found = lint_lines(directory)
+    _print(lines)
+    raise typer.Exit(SOME_FAILED if found else DONE)
+
+
+@policies_app.command("test")
+def policies_test(
+    policy_ids: Annotated[list[str] | None, typer.Argument(help="Policies to test; all by default.")] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--directory", help="Policies with their cases; the packaged ones by default.")
+    ] = None,
+) -> None:
+    """Run each policy's own cases. Exit 1 when one comes out otherwise than its author expects."""
+    from serving.policy_output import test_lines
+
+    lines, failed = test_lines(directory, policy_ids or [])
+    _print(lines)
+    raise typer.Exit(SOME_FAILED if failed else DONE)
+
+
+@policies_app.command("schema")
+def policies_schema() -> None:
+    """Print the JSON Schema of a policy file, for editors that check while you write."""
+    from serving.policy_output import schema_text
+
+    _print([schema_text()])
 
 
 @evaluate_app.command("cases")

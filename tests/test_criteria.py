@@ -12,7 +12,7 @@ from building import VISIT, context, days_before, document, fact
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.criteria import Context, evaluate, human_review
+from features.criteria import Context, combine_statuses, evaluate, human_review
 from features.policy import CoveragePolicy, parse_policy
 from features.types import Assertion, Course, CriterionResult, Fact, Status
 
@@ -464,3 +464,112 @@ def test_the_order_of_facts_changes_no_status(facts: list[Fact], random: Any) ->
     assert [(r.status, r.needed) for r in evaluate(TREE, numbered, context())] == [
         (r.status, r.needed) for r in evaluate(TREE, turned, context())
     ]
+
+
+def weeks_of(began: int, ended: int, **changes: Any) -> Fact:
+    return therapy(began=days_before(began), ended=days_before(ended), value=None, unit=None, **changes)
+
+
+SUMMED = "{value: 6, unit: wk, counted: summed}"
+
+
+def test_courses_that_are_too_short_alone_add_up_where_the_policy_sums() -> None:
+    courses = [weeks_of(100, 75), weeks_of(60, 40)]
+    assert status(courses, concept="physical_therapy", lasting="{value: 6, unit: wk}") is NOT_MET
+    result = judge(courses, concept="physical_therapy", lasting=SUMMED)
+    assert result.status is MET
+    assert "in all documented" in result.explanation
+    assert len(result.evidence) == 2
+
+
+def test_a_day_in_two_courses_counts_once() -> None:
+    assert status([weeks_of(60, 35), weeks_of(58, 33)], concept="physical_therapy", lasting=SUMMED) is NOT_MET
+
+
+def test_something_needed_twice_is_not_shown_by_being_said_twice() -> None:
+    twice = [fact("fever", date=days_before(20)), fact("fever", date=days_before(10))]
+    assert status(twice, times="2") is MET
+    again = [fact("fever", date=days_before(20), start=start, end=start + 5) for start in (0, 50)]
+    result = judge(again, times="2")
+    assert result.status is SILENT
+    assert "1 of 2 times" in result.explanation
+
+
+def score(value: float, ago: int, **changes: Any) -> Fact:
+    return fact("oswestry", "measurement", value=value, unit="%", date=days_before(ago), **changes)
+
+
+FALL = '{op: "<=", value: -10, unit: "%"}'
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"), [(52, 34, MET), (52, 42, MET), (52, 47, NOT_MET), (34, 52, NOT_MET)]
+)
+def test_a_change_is_measured_from_the_first_value_to_the_last(first: float, last: float, expected: Status) -> None:
+    assert status([score(last, 10), score(first, 60)], concept="oswestry", change=FALL) is expected
+
+
+def test_one_value_alone_shows_no_change() -> None:
+    assert status([score(34, 10)], concept="oswestry", change=FALL) is SILENT
+
+
+def test_a_change_is_of_one_side() -> None:
+    values = [score(52, 60, laterality="left"), score(34, 10, laterality="right")]
+    assert status(values, concept="oswestry", change=FALL) is SILENT
+
+
+def test_a_value_counts_only_as_it_was_to_be_measured() -> None:
+    low = fact("spo2", "measurement", value=86.0, unit="%")
+    limit = '[{op: "<=", value: 88, unit: "%"}]'
+    air = status([replace(low, context="room_air")], concept="spo2", compared=limit, contexts="[room_air]")
+    assert air is MET
+    result = judge([replace(low, context="on_oxygen")], concept="spo2", compared=limit, contexts="[room_air]")
+    assert result.status is SILENT
+    assert "not as room air" in result.explanation
+
+
+def test_what_somebody_else_documented_does_not_count_where_the_policy_says_who() -> None:
+    signed = context(documents={"d1": document("Fever.\nJane Roe, MD")})
+    assert status([fact("fever")], signed, by="[physician]") is MET
+    result = judge([fact("fever")], signed, by="[therapist]")
+    assert result.status is SILENT
+    assert "the therapist" in result.explanation
+
+
+def test_what_only_a_person_can_tell_is_never_met_by_itself() -> None:
+    leaf = (
+        "{id: judged, statement: A person has judged it, basis: common, ask: Please send it., "
+        "human: the number is not sure}"
+    )
+    (result,) = evaluate(policy(leaf), [fact("fever")], context())
+    assert result.status is SILENT
+    assert result.explanation == "A nurse decides this: the number is not sure"
+
+
+def test_a_denial_that_was_asked_for_leaves_nothing_open() -> None:
+    tree = f"{{id: root, statement: There is no fever at all, not: {leaf_yaml('fever')}}}"
+    denied = replace(fact("fever"), assertion=Assertion(negated=True))
+    root, leaf = evaluate(policy(tree), [denied], context())
+    assert root.status is MET
+    assert not leaf.needed
+    root, leaf = evaluate(policy(tree), [], context())
+    assert root.status is SILENT
+    assert leaf.needed
+
+
+STATUSES = st.sampled_from(list(Status))
+
+
+@given(st.lists(STATUSES, min_size=3, max_size=3), st.sampled_from(["all", "any"]))
+def test_statuses_known_from_elsewhere_combine_as_evaluated_ones_do(statuses: list[Status], kind: str) -> None:
+    tree = (
+        f"{{id: root, statement: All of it or any of it, {kind}: [{', '.join(leaf_yaml(sign) for sign in SIGNS[:3])}]}}"
+    )
+    combined = combine_statuses(policy(tree), dict(zip(SIGNS[:3], statuses, strict=True)))
+    assert combined is combine_statuses(policy(tree), dict(reversed(list(zip(SIGNS[:3], statuses, strict=True)))))
+    if TORN in statuses:
+        assert combined is TORN
+    elif kind == "all":
+        assert (combined is MET) == (set(statuses) == {MET})
+    else:
+        assert (combined is MET) == (MET in statuses)
