@@ -14,7 +14,9 @@ from importlib import resources
 import yaml
 
 from features.assertion import Target, packaged_engine
+from features.durations import to_days
 from features.laterality import find_laterality
+from features.lexicon import load_lexicon
 from features.policy import CoveragePolicy
 from features.request import READABLE_CONTENT_TYPE
 from features.sections import find_sections
@@ -238,6 +240,9 @@ def request_guards(
         return tuple(guards)
     guards += _scope_guards(request, policy)
     guards += _side_guards(request, policy, criteria, facts)
+    guards += _region_guards(policy, facts)
+    guards += _diagnosis_guards(request, policy, facts)
+    guards += _age_guards(request, policy)
     for document in request.documents:
         if copied_from_policy(document, policy) or _quotes_coverage_rules(document):
             guards.append(
@@ -257,9 +262,7 @@ def _scope_guards(request: AuthorizationRequest, policy: CoveragePolicy) -> Iter
         yield Guard("age_outside_policy", "The member's age is outside what the policy is written for.")
     if (request.service.units or 1) > policy.most_units:
         yield Guard("units", "More units are asked for than the policy speaks of.")
-    codes = [d.code.upper().replace(".", "") for d in request.diagnoses if d.system.upper().startswith("ICD-10")]
-    supported = tuple(prefix.upper().replace(".", "") for prefix in policy.diagnoses)
-    if supported and not any(code.startswith(supported) for code in codes):
+    if not any(policy.supports(diagnosis) for diagnosis in request.diagnoses):
         yield Guard(
             "diagnosis_not_listed", "No diagnosis on the request is one the policy lists as supporting the service."
         )
@@ -293,3 +296,45 @@ def _side_guards(
         )
     elif not sided:
         yield Guard("side_unclear", f"The notes do not say that the findings are on the requested {side} side.")
+
+
+def _region_guards(policy: CoveragePolicy, facts: Sequence[Fact]) -> Iterable[Guard]:
+    """Notes that speak of other parts of the body only are not about what is asked for."""
+    placed = [fact for fact in facts if fact.region is not None and fact.assertion.is_patients_own]
+    if policy.regions and placed and not any(fact.region in policy.regions for fact in placed):
+        yield Guard(
+            "wrong_body_part",
+            "The notes speak of another part of the body than the one the service is for.",
+            tuple(fact.fact_id for fact in placed),
+        )
+
+
+def _diagnosis_guards(request: AuthorizationRequest, policy: CoveragePolicy, facts: Sequence[Fact]) -> Iterable[Guard]:
+    own = {fact.concept for fact in facts if fact.assertion.is_patients_own}
+    if policy.condition and not own & set(policy.condition):
+        yield Guard("diagnosis_not_in_notes", "The notes do not show the diagnosis the service is asked for.")
+        return
+    lexicon = load_lexicon()
+    for diagnosis in request.diagnoses:
+        if not policy.diagnoses or not policy.supports(diagnosis):
+            continue
+        code = diagnosis.code.upper().replace(".", "")
+        concepts = {
+            concept.concept_id
+            for concept in lexicon.concepts.values()
+            if (prefix := concept.codes.get("icd10cm", "").replace(".", "")) and code.startswith(prefix)
+        }
+        spoken = [fact for fact in facts if fact.concept in concepts]
+        if spoken and not concepts & own:
+            yield Guard(
+                "diagnosis_not_supported",
+                "The notes mention a diagnosis of the request only as absent, uncertain or a relative's.",
+                tuple(fact.fact_id for fact in spoken),
+            )
+
+
+def _age_guards(request: AuthorizationRequest, policy: CoveragePolicy) -> Iterable[Guard]:
+    dates = [document.date for document in request.documents if document.date is not None]
+    limit = to_days(policy.newest_within.value, policy.newest_within.unit)
+    if dates and (request.received_at.date() - max(dates)).days > limit:
+        yield Guard("documents_too_old", "The newest document is older than the policy allows.")

@@ -211,7 +211,8 @@ class CoveragePolicy(_Part):
 
     ``family`` is the service family the score's guarantee is given for; ``diagnoses`` are ICD-10-CM prefixes that support
     the service (none: any), ``condition`` the concepts of which the notes must show one as the patient's own (none: not
-    asked); ``side_required`` says the request must name a side; ``regions`` the parts of the body it is for.
+    asked); ``side_required`` says the request must name a side; ``regions`` the parts of the body it is for;
+    ``most_units`` how many units may be asked for, ``newest_within`` how old the newest document may be.
     """
 
     policy_id: Identifier
@@ -228,6 +229,7 @@ class CoveragePolicy(_Part):
     side_required: bool = False
     regions: tuple[str, ...] = ()
     most_units: float = 1
+    newest_within: Span = Span(value=12, unit="mo")
     criteria: Criterion
     human_review: tuple[HumanReview, ...] = ()
 

@@ -78,12 +78,15 @@ def _champion(directory: Path, changed: int) -> Bundle | None:
 def _triage(
     request: AuthorizationRequest, bundle: Bundle | None, fast_track_enabled: bool, further: Sequence[Reason]
 ) -> TriageResult:
+    from features.plan_settings import load_plan_settings, plan_settings_path
+    from features.policy import load_policies
     from features.reading import read
     from models.clocks import due_at
     from models.routing import route
     from models.versions import pipeline_version
 
-    reading = read(request)
+    policies = load_policies()
+    reading = read(request, policies, load_plan_settings(plan_settings_path(), policies))
     score = bundle.score(reading.vector) if bundle else None
     threshold = bundle.threshold_for(reading.policy.family) if bundle and reading.policy else None
     taken, reasons = route(

@@ -6,7 +6,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from features.errors import PolicyError
 from features.extract import extract
+from features.plan_settings import load_plan_settings
+from features.policy import load_policies
 from features.types import AuthorizationRequest, Document
 from models.bundle import Bundle, load_champion
 from models.errors import ModelError
@@ -46,6 +49,11 @@ class Reader:
             extract([Document("d1", "Denies fever.")])
         except Exception as error:
             checks["pipeline"] = f"notes cannot be read: {type(error).__name__}"
+        try:
+            load_plan_settings(settings.plans, load_policies())
+        except PolicyError as error:
+            checks["plans"] = "the plan settings cannot be used, see the log: every request goes to a nurse"
+            _log.error("plans: %s", error)
         for name, state in checks.items():
             if state != "ok":
                 _log.warning("%s: %s", name, state)

@@ -45,6 +45,11 @@ class Settings(BaseModel):
     fast_track_enabled: bool = Field(
         default=True, title="GREENLANE_FAST_TRACK", description="`off` sends every request to a nurse."
     )
+    plans: Path | None = Field(
+        default=None,
+        title="GREENLANE_PLANS",
+        description="YAML file that says which plans ask for less than every criterion (docs/policies.md).",
+    )
     body_limit: int = Field(
         default=20_000_000,
         ge=1024,

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from building import VISIT, document, request
+from building import VISIT, days_before, document, request
 
 from features.guards import about_someone_else, copied_from_policy, requested_side, unreadable
 from features.policy import load_policies
@@ -157,3 +157,23 @@ def test_coverage_language_holds_back() -> None:
 )
 def test_ordinary_notes_are_readable(text: str) -> None:
     assert unreadable(document(text, day=VISIT)) is None
+
+
+def test_notes_about_another_part_of_the_body_go_to_a_nurse() -> None:
+    assert "wrong_body_part" in codes(
+        document("She has had right knee pain since June. Knee effusion, McMurray positive.")
+    )
+    assert "wrong_body_part" not in codes(document("Low back pain since June, also right knee pain with an effusion."))
+
+
+def test_a_diagnosis_the_notes_only_deny_goes_to_a_nurse() -> None:
+    denied = "Low back pain for 3 months. No radiculopathy. SLR negative."
+    assert "diagnosis_not_supported" in codes(document(denied))
+    assert "diagnosis_not_supported" not in codes(document("Low back pain for 3 months with L5 radiculopathy."))
+    assert "diagnosis_not_supported" not in codes(document(denied), diagnosis="M54.50")
+
+
+def test_documents_older_than_the_policy_allows_go_to_a_nurse() -> None:
+    old = document("Low back pain.", day=days_before(500))
+    assert "documents_too_old" in codes(old)
+    assert "documents_too_old" not in codes(old, document("Low back pain.", "d2"))
