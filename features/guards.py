@@ -29,11 +29,29 @@ MOST_CHARACTERS = 2_000_000
 
 _FEWEST_WORDS = 3
 _AGE = re.compile(
-    r"\b(?P<years>\d{1,3})[ -]?(?:y/o|yo\b|y\.o\.|yr[s]?[ -]?old|year[s]?[ -]?old|-?yr-?old|(?=[MF]\b))"
-    r"[ ,]*(?:(?:[a-z-]+[ ,]+){0,3}?(?P<sex>male|female|man|woman|gentleman|lady|boy|girl|M\b|F\b))?"
-    r"|\bage[d]?(?: is)?[:= ]+(?P<stated>\d{1,3})\b(?! *(?:-|to|or|and over|years ago))",
+    r"(?<![\d./:-])\b(?P<years>\d{1,3})"
+    r"(?:[ -]?(?:y/?o\b|y\.\s?o\.|y(?:ea)?rs?\.?[ -]?old\b)|[ -]?(?:y(?:ea)?rs?\.?|y)?[ ,/]{0,2}(?=(?-i:[MF])\b(?![/'\d])))"
+    r"(?:[ ,/-]*(?:[a-z-]+[ ,]+){0,3}?(?P<sex>(?:male|female|man|woman|gentleman|lady|boy|girl)\b|(?-i:[MF])\b(?![/'])))?"
+    r"|\bage[d]?(?:\s?/\s?sex)?(?P<mark>(?: is)?\s?[:=]\s?|(?: is)? )(?P<stated>\d{1,3})\b"
+    r"(?! *(?:-|to|or|and over|years ago))",
     re.IGNORECASE,
 )
+_OPENS = re.compile(
+    r"(?:^|[.:;!?|\n(]|\b(?:patient|pt|member|mr|mrs|ms|dr)\b\.?(?:[ ]\w+\.?)?,?)"
+    r"[ \t]*(?:(?:is|was|with|a|an|this|the|our|very|pleasant|delightful|lovely)[ \t]+){0,4}$",
+    re.IGNORECASE,
+)
+"""What stands before the age of the person a note is about: nothing, a heading, "Patient is a"."""
+_PERSON = re.compile(r"[ ,-]*(?:[a-z-]+[ ,]+){0,3}?(?:patient|pt|individual|person)\b", re.IGNORECASE)
+_AT_AN_AGE = re.compile(
+    r"(?:\b(?:at|since|from|until|till|by|before|after|onset|over|under|around|about|between|beyond|past|of|the)"
+    r"|[<>=~\u2264\u2265])(?: the)? *$",
+    re.IGNORECASE,
+)
+"""What stands before an age at which something happened: "since age 11", "onset age 19"."""
+_POINTS = 3
+"""Scores give points for age ("age 1, BP 1" of the ABCD2), so an "age" as small is not an adult's."""
+_HERE = re.compile(r"[ ,]+(?:w/|with\b|who\b|here\b|present|seen\b|c/o|p/w|s/p|hx\b|h/o|complain)", re.IGNORECASE)
 _SEX = re.compile(r"\b(?:sex|gender)\s*[:=]\s*(?P<sex>male|female|m|f)\b", re.IGNORECASE)
 _BIRTH = re.compile(
     r"\b(?:d\.?o\.?b\.?|date of birth|birth ?date|born)\b\s*(?:on|is)?\s*[:=]?\s*"
@@ -41,6 +59,7 @@ _BIRTH = re.compile(
     re.IGNORECASE,
 )
 _FEMALE = frozenset({"female", "f", "woman", "lady", "girl"})
+_CHILD = frozenset({"boy", "girl"})
 _RELATIVES = (
     r"mother|father|sister|brother|son|daughter|wife|husband|spouse|aunt|uncle|cousin|grand\w+|child|children|parent"
     r"|partner"
@@ -147,7 +166,8 @@ def _age_on(birth: date, day: date) -> int:
 def about_someone_else(document: Document, request: AuthorizationRequest) -> str | None:
     """What in the document contradicts the member ("age", "birth date", "sex"), None where nothing does.
 
-    Ages of relatives ("her 70-year-old mother") do not count.
+    Ages of relatives ("her 70-year-old mother") and ages at which something happened ("diabetes since age 11") do not
+    count; where a note says the member's age, nor does another one that it gives no person for ("can't lift a 2 y/o").
     """
     text = document.text[:MOST_CHARACTERS]
     birth = request.member.birth_date
@@ -155,30 +175,57 @@ def about_someone_else(document: Document, request: AuthorizationRequest) -> str
         stated = _birth_date(match)
         if stated is not None and stated != birth:
             return "birth date"
-    ages = [
-        match
-        for match in _AGE.finditer(text)
-        if not _FAMILY_BEFORE.search(text[max(0, match.start() - 60) : match.start()])
-        and not _FAMILY_AFTER.match(text, match.end())
-    ]
+    ages = [match for match in _AGE.finditer(text) if _may_be_the_patients(match, text)]
     if ages:
         tokens = tokenize(text)
         targets = [Target(match.start(), match.end(), "finding") for match in ages]
         assertions = packaged_engine().assess_targets(tokens, split_sentences(text), find_sections(tokens), targets)
         latest = max(request.received_at.date(), document.date or date.min)
         expected = {_age_on(birth, document.date or latest), _age_on(birth, latest)}
-        for match, assertion in zip(ages, assertions, strict=True):
-            if assertion.family or assertion.historical:
-                continue
-            years = int(match["years"] or match["stated"])
-            if years > 0 and not any(abs(years - age) <= 1 for age in expected):
+        own = [
+            m for m, assertion in zip(ages, assertions, strict=True) if not (assertion.family or assertion.historical)
+        ]
+        fitting = [match for match in own if any(abs(_years(match) - age) <= 1 for age in expected)]
+        for match in own:
+            if match not in fitting and _years(match) > 0 and (not fitting or _names_the_patient(match, text)):
                 return "age"
-            if match["sex"] and _contradicts(match["sex"], request):
+            if match["sex"] and _contradicts(match["sex"], request) and (match in fitting or not fitting):
                 return "sex"
     for match in _SEX.finditer(text):
         if _contradicts(match["sex"], request):
             return "sex"
     return None
+
+
+def _years(match: re.Match[str]) -> int:
+    return int(match["years"] or match["stated"])
+
+
+def _may_be_the_patients(match: re.Match[str], text: str) -> bool:
+    """Whether an age may be the age of the person the document is about, not a relative's, a temperature or a score."""
+    before = text[max(0, match.start() - 60) : match.start()]
+    if _FAMILY_BEFORE.search(before) or _FAMILY_AFTER.match(text, match.end()):
+        return False
+    if match["stated"]:
+        return int(match["stated"]) > _POINTS and (_labelled(match) or not _AT_AN_AGE.search(before))
+    said = match[0].lower()
+    if "y" in said.removesuffix(match["sex"] or ""):
+        return True
+    if _OPENS.search(before):
+        return True
+    # Elsewhere "290 M" is a distance, "6M" may be months and "98 F" a temperature.
+    return " " not in said and _HERE.match(text, match.end()) is not None
+
+
+def _labelled(match: re.Match[str]) -> bool:
+    return bool(match["mark"]) and match["mark"].strip()[-1:] in (":", "=")
+
+
+def _names_the_patient(match: re.Match[str], text: str) -> bool:
+    """Whether an age is said of the person the document is about: with a sex, as a heading or where a note begins."""
+    if (match["sex"] and match["sex"].lower() not in _CHILD) or _labelled(match) or _PERSON.match(text, match.end()):
+        return True
+    return bool(match["years"]) and _OPENS.search(text[max(0, match.start() - 60) : match.start()]) is not None
 
 
 def _contradicts(word: str, request: AuthorizationRequest) -> bool:

@@ -47,6 +47,18 @@ def guards(*args: Any, **changes: Any) -> tuple[Guard, ...]:
         ("He cares for his 6-year-old daughter.", MAN, None),
         ("Mother had back surgery at age 40.", MAN, None),
         ("Age: 35. Low back pain.", MAN, "age"),
+        ("Age/sex: 71 Y M. Low back pain.", MAN, "age"),
+        ("CLINIC. 34M with low back pain.", MAN, "age"),
+        ("58M, roofer. Left ankle fracture age 12, healed.", MAN, None),
+        ("Migraine, onset age 19, no change. Diabetes since age 11. New headache after age 50.", MAN, None),
+        ("58M seen for TIA. ABCD2 = 5 (age 1, BP 1).", MAN, None),
+        ("Walked 290 m in 6 min. Total sleep time 6 h 36 m. RTC 3 M.", MAN, None),
+        ("58 yo M. Temp 98 F, 98.6 F at home.", MAN, None),
+        ("58 yo here for f/u of knee pain.", MAN, None),
+        ("58-year-old library manager with back pain.", WOMAN, None),
+        ("58M. Cannot lift his 2 y/o, lives near a 6-year-old boy.", MAN, None),
+        ("58M with back pain. Page 2. A 34-year-old with knee pain.", MAN, "age"),
+        ("58M with back pain. Patient is 34 years old.", MAN, "age"),
     ],
 )
 def test_a_document_that_contradicts_the_member_is_noticed(text: str, member: Member, what: str | None) -> None:
