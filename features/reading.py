@@ -8,7 +8,7 @@ from features.guards import request_guards, requested_side, unreadable
 from features.lexicon import load_lexicon
 from features.plan_settings import PlanSettings
 from features.policy import PolicySet, load_policies
-from features.types import AuthorizationRequest, Reading
+from features.types import AuthorizationRequest, Fact, Reading
 from features.vector import build_vector
 
 
@@ -17,6 +17,16 @@ def read(
 ) -> Reading:
     """Read ``request`` against the policy in force (the packaged policies by default), as its plan asks it."""
     facts = tuple(extract([document for document in request.documents if unreadable(document) is None]))
+    return judge(request, facts, policies, plans)
+
+
+def judge(
+    request: AuthorizationRequest,
+    facts: tuple[Fact, ...],
+    policies: PolicySet | None = None,
+    plans: PlanSettings | None = None,
+) -> Reading:
+    """The part of :func:`read` after the notes: these facts against the policy."""
     policy = (policies or load_policies()).covering(request)
     if policy is None:
         guards = request_guards(request, None, (), facts)
