@@ -231,14 +231,14 @@ def policies_schema() -> None:
 
 @evaluate_app.command("cases")
 def evaluate_cases_command(
-    file: Annotated[str, typer.Argument(help="JSON Lines of requests that also carry expected_route.")],
+    files: Annotated[list[str], typer.Argument(help="JSON Lines of requests that also carry expected_route.")],
 ) -> None:
     """Route requests and compare with expected_route. Exit 1 when one expected in nurse review is fast-tracked."""
     from models.case_evaluation import evaluate_cases
     from serving.evaluation_output import case_lines, expected_cases
     from serving.request_files import request_entries
 
-    cases, problems = expected_cases(list(request_entries([file])))
+    cases, problems = expected_cases(list(request_entries(files)))
     failed = _name_failures(problems)
     if not cases:
         raise typer.Exit(UNUSABLE)
