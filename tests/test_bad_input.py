@@ -202,7 +202,7 @@ def test_a_service_before_its_policy_was_in_force_goes_to_a_nurse() -> None:
         "features.reading.build_vector",
         "models.routing.route",
         "models.versions.reading_version",
-        "features.reading.load_policies",
+        "features.policy.load_policies",
     ],
 )
 def test_an_exception_in_the_middle_goes_to_a_nurse_as_system_error(
