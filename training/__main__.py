@@ -23,6 +23,8 @@ Cases = Annotated[int, typer.Option("--n", min=1, help="Requests to generate.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same requests, to the byte.")]
 Out = Annotated[Path, typer.Option("--out", help="Directory of cases, table and candidate.")]
 Processes = Annotated[int, typer.Option("--processes", min=1, help="Worker processes that read requests.")]
+Only = Annotated[list[str] | None, typer.Option("--service", help="Only this service; may be given more than once.")]
+OneService = Annotated[str, typer.Option("--service", help="Policy id of the service.")]
 Target = Annotated[
     float, typer.Option("--target", min=0.0001, max=0.5, help="Most fast-tracked requests that may not be approved.")
 ]
@@ -33,18 +35,74 @@ Models = Annotated[
 
 
 @app.command()
-def generate(n: Cases = DEMONSTRATION_CASES, seed: Seed = 7, out: Out = DATA_DIRECTORY) -> None:
+def generate(
+    n: Cases = DEMONSTRATION_CASES,
+    seed: Seed = 7,
+    out: Out = DATA_DIRECTORY,
+    processes: Processes = 2,
+    service: Only = None,
+) -> None:
     """Write generated requests with labels to OUT/cases.jsonl."""
-    from training.synthetic.generator import generate as cases
+    from training.synthetic.generator import Settings, generate_lines
 
     out.mkdir(parents=True, exist_ok=True)
-    pending = out / "cases.jsonl.pending"
+    pending, done = out / "cases.jsonl.pending", 0
+    settings = Settings(services=tuple(service or ()))
     with _progress("Writing requests") as advance, pending.open("w", encoding="utf-8") as file:
-        for done, case in enumerate(cases(n, seed), start=1):
-            file.write(case.to_json() + "\n")
+        for lines in generate_lines(n, seed, settings, processes=processes):
+            file.writelines(line + "\n" for line in lines)
+            done += len(lines)
             advance(done, n)
     pending.replace(out / "cases.jsonl")
     _say(f"{n} requests in {out / 'cases.jsonl'}")
+
+
+@app.command("lint-services")
+def lint_services(service: Only = None) -> None:
+    """Name every problem of the services' files. Exit code 2 where there is one."""
+    from training.synthetic.lint import lint_files
+
+    checked, found = lint_files(tuple(service or ()))
+    for line in found:
+        _say(line)
+    _say(f"{checked} files, {len(found)} problems")
+    if found:
+        raise typer.Exit(2)
+
+
+@app.command("show-case")
+def show_case(
+    service: OneService,
+    n: Annotated[int, typer.Option("--n", min=1, help="Requests to show.")] = 1,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only with element=state, or an exclusion.")
+    ] = None,
+    seed: Seed = 1,
+    unseen: Annotated[bool, typer.Option("--unseen", help="Write in the phrases of the test split.")] = False,
+) -> None:
+    """Print generated requests of one service with their stories."""
+    from training.synthetic.showing import show
+
+    for line in show(service, n, tuple(state or ()), seed, "test" if unseen else "train"):
+        _say(line)
+
+
+@app.command("check-service")
+def check_service(
+    service: OneService,
+    n: Annotated[int, typer.Option("--n", min=1, help="Requests to read in each bank.")] = 300,
+    seed: Seed = 1,
+    everything: Annotated[bool, typer.Option("--all", help="Also not_met read as not_documented, and such.")] = False,
+) -> None:
+    """Generate requests of one service, read them, and print where reading and story differ."""
+    from training.service_check import check_service as check
+    from training.service_check import report
+
+    with _progress("Reading notes") as advance:
+        found = list(check(service, n, seed, advance))
+    for bank in found:
+        for line in report(bank, everything=everything):
+            _say(line)
 
 
 @app.command()
@@ -133,7 +191,7 @@ def main(
     models: Models = None,
 ) -> None:
     """All of it: generate, prepare, train, evaluate, promote."""
-    generate(n, seed, out)
+    generate(n, seed, out, processes)
     prepare(out, processes)
     train(out, seed, target, confidence)
     evaluate(out)

@@ -1,31 +1,20 @@
-"""The pen that writes a story down: phrases from a bank, dates and durations in one hand, sections in one style."""
+"""The pen that writes a document: values in one hand, sections in one style, with the slips of someone in a hurry."""
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import date
 from random import Random
+from string import Formatter
 
-from training.synthetic.banks import Bank
-from training.synthetic.story import Person
+from training.synthetic.banks import Everyday, Style
+from training.synthetic.service import SECTIONS
+from training.synthetic.values import Drawn, Length
 
 _NUMBER_WORDS = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -34,31 +23,54 @@ _DATE_STYLES = {
     "seen": ("iso", "us_short", "us_long", "month_day_year"),
     "unseen": ("us_year", "day_month_year", "short_month"),
 }
+_SHORT_UNITS = {"day": ("days", "d"), "week": ("weeks", "wks"), "month": ("months", "mos"), "year": ("years", "yrs")}
+_SHORTEST_MISTYPED = 6
+TYPOS = 0.004
+"""Share of longer words mistyped: about one word in a page and a half."""
+
+
+class _Fields(dict[str, str]):
+    """Placeholders as written: ``{name}``, ``{Name}`` with a capital, ``{NAME}`` in capitals; values written on demand."""
+
+    def __init__(self, pen: Pen) -> None:
+        super().__init__()
+        self._pen = pen
+
+    def __missing__(self, key: str) -> str:
+        text = self._pen.write(self._pen.values[key.lower()])
+        if key.isupper():
+            text = text.upper()
+        elif key[0].isupper():
+            text = text[:1].upper() + text[1:]
+        self[key] = text
+        return text
 
 
 class Pen:
-    """Writes one document: one style, one way to put dates. ``fields`` fill the phrases' placeholders."""
+    """Writes one document: one style, one way to put dates and numbers."""
 
-    def __init__(self, random: Random, bank: Bank, person: Person, visit: date) -> None:
+    def __init__(
+        self, random: Random, everyday: Everyday, style: Style, values: Mapping[str, Drawn], typos: float = TYPOS
+    ) -> None:
         self._random = random
-        self._bank = bank
-        self._style = random.choice(bank.styles)
-        self._date_style = random.choice(_DATE_STYLES[bank.name])
+        self._everyday = everyday
+        self.style = style
+        self._typos = typos * style.typos
+        self._date_style = random.choice(_DATE_STYLES[everyday.name])
         self._spells_numbers = random.random() < 0.3
-        self._week_word = random.choice(("weeks", "weeks", "wks"))
-        female = person.sex == "female"
-        self.fields: dict[str, str] = {
-            "age": str(person.age_on(visit)),
-            "sex_word": random.choice(("woman", "female") if female else ("man", "male")),
-            "sex_letter": "F" if female else "M",
-            "Pronoun": "She" if female else "He",
-            "visit": self.day(visit),
-            "pain": str(random.randint(5, 8)),
-            "systolic": str(random.randint(108, 148)),
-            "diastolic": str(random.randint(64, 92)),
-            "pulse": str(random.randint(58, 92)),
-            "bmi": f"{random.uniform(22, 38):.1f}",
-        }
+        self._short_units = random.random() < 0.3
+        self.values = values
+        self._fields = _Fields(self)
+
+    def write(self, value: Drawn) -> str:
+        """A value the way this document writes it."""
+        if isinstance(value, date):
+            return self.day(value)
+        if isinstance(value, Length):
+            long, short = _SHORT_UNITS[value.unit]
+            unit = value.unit if value.number == 1 else short if self._short_units else long
+            return f"{self.number(value.number)} {unit}"
+        return str(value)
 
     def day(self, day: date) -> str:
         """A date, the way this document writes dates."""
@@ -81,40 +93,36 @@ class Pen:
 
     def number(self, value: int) -> str:
         """A whole number in digits or, in some documents, in words up to twelve."""
-        return _NUMBER_WORDS[value] if self._spells_numbers and value < len(_NUMBER_WORDS) else str(value)
+        return _NUMBER_WORDS[value] if self._spells_numbers and 0 < value < len(_NUMBER_WORDS) else str(value)
 
-    def weeks(self, weeks: int) -> str:
-        """A number of weeks."""
-        return f"{self.number(weeks)} {self._week_word if weeks != 1 else 'week'}"
+    def say(self, phrases: Sequence[str]) -> str:
+        """One of the phrases, its placeholders filled."""
+        return self.fill(self._random.choice(phrases))
 
-    def lasting(self, weeks: int) -> str:
-        """How long something has lasted: weeks up to ten, from then on whole months, rounded down."""
-        return self.weeks(weeks) if weeks <= 10 else f"{self.number(int(weeks / 4.345))} months"
+    def fill(self, phrase: str) -> str:
+        """The phrase with its placeholders filled."""
+        return phrase.format_map(self._fields)
 
-    def set(self, **fields: str) -> None:
-        """Set placeholders. A name also gives its Capitalized and, for ``side``, its UPPER form."""
-        for name, value in fields.items():
-            self.fields[name] = value
-            self.fields[name.capitalize()] = value[:1].upper() + value[1:]
-            self.fields[name.upper()] = value.upper()
-
-    def say(self, key: str) -> str:
-        """One phrase of that key, its placeholders filled."""
-        return self._random.choice(self._bank.phrases[key]).format_map(self.fields)
-
-    def sometimes(self, share: float, key: str) -> list[str]:
-        """A phrase of that key in ``share`` of the cases, else nothing."""
-        return [self.say(key)] if self._random.random() < share else []
-
-    def lay_out(self, sections: Mapping[str, Sequence[str]], header: str = "") -> str:
-        """The note: ``sections`` (name to sentences) under this style's headings, empty ones left out."""
-        style = self._style
-        written = [
-            style.headings[name] + style.join.join(self._shorten(sentence) for sentence in sections[name])
-            for name in style.order
-            if sections.get(name)
-        ]
-        text = style.between.join(([header] if header else []) + written)
+    def lay_out(self, sections: Mapping[str, Sequence[str]], title: str = "") -> str:
+        """The document: ``sections`` (name to sentences) under this style's headings, empty ones left out."""
+        style = self.style
+        order = [*style.order, *(name for name in SECTIONS if name not in style.order)]
+        parts = [self.fill(self._random.choice(style.header))] if style.header else []
+        parts += [title] if title else []
+        for name in order:
+            sentences = sections.get(name)
+            if sentences:
+                written = [style.line + self._mistype(self._shorten(sentence)) for sentence in sentences]
+                parts.append(style.headings[name] + style.join.join(written))
+        if style.unticked:
+            parts.append(
+                "\n".join(f"[ ] {each}" for each in self._random.sample(self._everyday.phrases["unticked"], 2))
+            )
+        if style.footer:
+            parts.append(self.fill(self._random.choice(style.footer)))
+        text = style.between.join(parts)
+        if style.capitals:
+            text = text.upper()
         if not style.wrap:
             return text
         return "\n".join(
@@ -122,10 +130,32 @@ class Pen:
         )
 
     def _shorten(self, sentence: str) -> str:
-        share = self._style.abbreviate
-        if not share:
-            return sentence
-        for long, short in self._bank.abbreviations:
-            if long in sentence and self._random.random() < share:
-                sentence = re.sub(rf"\b{re.escape(long)}\b", short, sentence)
+        share = self.style.abbreviate
+        if share:
+            for long, short in self._everyday.abbreviations:
+                if long.search(sentence) and self._random.random() < share:
+                    sentence = long.sub(short, sentence)
         return sentence
+
+    def _mistype(self, sentence: str) -> str:
+        """Now and then two letters of a longer word change places, one is lost, or one is struck twice."""
+        if not self._typos:
+            return sentence
+        words = sentence.split(" ")
+        for position, word in enumerate(words):
+            if len(word) >= _SHORTEST_MISTYPED and self._random.random() < self._typos and word.isalpha():
+                at = self._random.randrange(1, len(word) - 2)
+                slip = self._random.randrange(3)
+                words[position] = (
+                    word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+                    if slip == 0
+                    else word[:at] + word[at + 1 :]
+                    if slip == 1
+                    else word[:at] + word[at] + word[at:]
+                )
+        return " ".join(words)
+
+
+def placeholders(phrase: str) -> list[str]:
+    """The names in braces, as written. Raises ValueError for a brace left open."""
+    return [name for _, name, _, _ in Formatter().parse(phrase) if name is not None]
