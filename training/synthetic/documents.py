@@ -198,7 +198,7 @@ def _copies(
         day = source.day - timedelta(days=random.randint(60, 200))
         pen = Pen(random, everyday, random.choice(everyday.styles["note"]), {**values, **_dated(story, day)}, typos)
         same = {name: source.sections[name] for name in ("allergies", "social", "family") if name in source.sections}
-        sections = {"hpi": [pen.say(everyday.phrases["earlier_opening"])], **same}
+        sections: dict[str, list[str]] = {"hpi": [pen.say(everyday.phrases["earlier_opening"])]} | same
         return [Draft("earlier", "progress_note", day, pen.lay_out(sections))]
     if random.random() < _CARRIED_FORWARD:
         day = source.day + timedelta(days=random.randint(0, 1))
