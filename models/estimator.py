@@ -7,6 +7,7 @@ one raw score.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -51,10 +52,18 @@ def build_baseline(seed: int) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, random_state=seed))
 
 
-def calibrate(fitted: Any, features: Matrix, labels: Labels, method: CalibrationMethod = "sigmoid") -> Any:
+def calibrate(
+    fitted: Any,
+    features: Matrix,
+    labels: Labels,
+    method: CalibrationMethod = "sigmoid",
+    *,
+    weights: Matrix | None = None,
+) -> Any:
     """A calibrated classifier around ``fitted``, learnt on cases ``fitted`` has not seen.
 
-    ``features`` is (cases, features), ``labels`` (cases,) of 0 and 1. ``sigmoid`` keeps every difference of the raw
+    ``features`` is (cases, features), ``labels`` (cases,) of 0 and 1, ``weights`` (cases,) how many requests each case
+    stands for (by default each for one). ``sigmoid`` keeps every difference of the raw
     score; ``isotonic`` follows its shape more closely but wants a thousand cases or more and makes ties.
     Raises CalibrationError where the cases hold one class only, or where the learnt map falls as the raw score rises.
     """
@@ -64,7 +73,10 @@ def calibrate(fitted: Any, features: Matrix, labels: Labels, method: Calibration
     if len(np.unique(labels)) < 2:
         raise CalibrationError("the calibration cases hold one class only; generate or export more cases")
     calibrated = CalibratedClassifierCV(FrozenEstimator(fitted), method=method)
-    calibrated.fit(features, labels)
+    with warnings.catch_warnings():
+        # scikit-learn warns that the frozen estimator takes no weights; it is not fitted here, only the calibration is.
+        warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear to accept sample_weight")
+        calibrated.fit(features, labels, sample_weight=weights)
     raw = np.asarray(fitted.decision_function(features), dtype=np.float64)
     ascending = calibrated.predict_proba(features)[np.argsort(raw, kind="stable"), 1]
     if np.any(np.diff(ascending) < -1e-12):

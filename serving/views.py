@@ -26,7 +26,7 @@ from serving.store import ListedCase, StoredResult
 Level = Literal["calm", "soon", "late"]
 
 NEUTRAL_SENTENCE = "A nurse reviews this request."
-UNTOLD_CODES = frozenset({"selected_for_review", "score_below_threshold", "no_guarantee"})
+UNTOLD_CODES = frozenset({"selected_for_review", "score_below_threshold", "no_guarantee", "fast_track_off"})
 """Reasons a page never tells apart, nor ahead of the note: naming one of them would name the others."""
 
 SOON = timedelta(hours=24)

@@ -52,10 +52,16 @@ def train(
     for name in ("train", "calibration"):
         _require_both_classes(parts[name], name)
     learning, calibration = parts["train"], parts["calibration"]
-    estimator = build_estimator(dataset.schema, seed).fit(learning.features, learning.labels)
-    calibrated = calibrate(estimator, calibration.features, calibration.labels, method)
-    baseline = build_baseline(seed).fit(learning.features, learning.labels)
-    calibrated_baseline = calibrate(baseline, calibration.features, calibration.labels, method)
+    estimator = build_estimator(dataset.schema, seed).fit(
+        learning.features, learning.labels, sample_weight=learning.weights
+    )
+    calibrated = calibrate(estimator, calibration.features, calibration.labels, method, weights=calibration.weights)
+    baseline = build_baseline(seed).fit(
+        learning.features, learning.labels, logisticregression__sample_weight=learning.weights
+    )
+    calibrated_baseline = calibrate(
+        baseline, calibration.features, calibration.labels, method, weights=calibration.weights
+    )
 
     def certified(model: Any) -> tuple[ThresholdCertificate, ...]:
         return certificates(model, calibration, parts["certification"], target=target, confidence=confidence, on=on)
@@ -78,8 +84,9 @@ def certificates(
     in which far more goes wrong.
     """
     families: Sequence[str] = sorted(set(certification.families.tolist()) - {""})
-    placing = calibration.where(calibration.eligible)
-    showing = certification.where(certification.eligible)
+    placing = calibration.where(calibration.eligible).evenly_weighted()
+    # The exact test knows no weights: cases that stand for many requests and cases that stand for one become alike.
+    showing = certification.where(certification.eligible).evenly_weighted()
 
     def one(family: str | None) -> ThresholdCertificate:
         place = placing if family is None else placing.where(placing.families == family)
