@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,6 +18,7 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from serving.reading import Reader
+    from serving.store import Store
 
 DONE = 0
 SOME_FAILED = 1
@@ -54,6 +57,16 @@ policies_app = typer.Typer(help="Coverage policies.", no_args_is_help=True, rich
 evaluate_app = typer.Typer(help="Hold triage or assertion against expected answers.", no_args_is_help=True)
 app.add_typer(policies_app, name="policies")
 app.add_typer(evaluate_app, name="evaluate")
+export_app = typer.Typer(help="Write what the store holds to files.", no_args_is_help=True, rich_markup_mode=None)
+import_app = typer.Typer(help="Take into the store what was decided elsewhere.", no_args_is_help=True)
+fast_track_app = typer.Typer(
+    help="The fast lane of each service family: off, on, status. A running service sees it at once.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(export_app, name="export")
+app.add_typer(import_app, name="import")
+app.add_typer(fast_track_app, name="fast-track")
 
 
 class ResultFormat(StrEnum):
@@ -257,6 +270,93 @@ def evaluate_assertions_command(
     from serving.evaluation_output import assertion_lines
 
     _print(assertion_lines(file))
+
+
+@export_app.command("decisions")
+def export_decisions_command(
+    out: Annotated[Path, typer.Option("--out", help="File to write: .jsonl or .csv. It will hold notes.")],
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Only requests that came on this day (UTC) or later."),
+    ] = None,
+) -> None:
+    """Write past requests with their decisions in the columns that training reads."""
+    from serving.decision_export import export_decisions
+
+    with _store() as store:
+        done = export_decisions(store, out, since=since.replace(tzinfo=UTC) if since else None)
+    typer.echo(f"{done.cases} cases in {out}, {done.undecided} of them not decided yet")
+
+
+@import_app.command("decisions")
+def import_decisions_command(
+    files: Annotated[list[str], typer.Argument(help="Decisions as JSON Lines; - reads standard input.")],
+) -> None:
+    """Record decisions that people made in another system. Those recorded before stay as they are."""
+    from serving.decision_files import record_decisions
+
+    with _store() as store:
+        lines = list(record_decisions(store, files))
+    failed = _name_failures((line.place, line.problems) for line in lines)
+    new = sum(line.new for line in lines)
+    typer.echo(f"{new} decisions recorded, {len(lines) - new - failed} recorded before, {failed} refused")
+    raise typer.Exit((SOME_FAILED if len(lines) > failed else UNUSABLE) if failed else DONE)
+
+
+_Families = Annotated[list[str] | None, typer.Option("--family", help="Service family; may be given again.")]
+_Every = Annotated[bool, typer.Option("--all", help="Every service family.")]
+_Why = Annotated[str, typer.Option("--why", help="Reason, kept with the switch. No names or notes of members.")]
+_By = Annotated[str | None, typer.Option("--by", help="Who switches (default: the user of this machine).")]
+
+
+@fast_track_app.command("off")
+def fast_track_off(why: _Why, family: _Families = None, every: _Every = False, by: _By = None) -> None:
+    """From now on every request of a family goes to a nurse."""
+    _switch_fast_track(family or [], every, off=True, by=by, why=why)
+
+
+@fast_track_app.command("on")
+def fast_track_on(why: _Why, family: _Families = None, every: _Every = False, by: _By = None) -> None:
+    """Let a family's requests be fast-tracked again, where its certificate covers them."""
+    _switch_fast_track(family or [], every, off=False, by=by, why=why)
+
+
+@fast_track_app.command("status")
+def fast_track_status() -> None:
+    """Print every family's switch: on or off, since when, by whom, why."""
+    from serving.fast_track_output import switch_lines
+
+    with _store() as store:
+        _print(switch_lines(store))
+
+
+def _switch_fast_track(families: list[str], every: bool, *, off: bool, by: str | None, why: str) -> None:
+    import getpass
+
+    from serving.fast_track_output import known_families
+
+    asked = known_families(families, every=every)
+    if not why.strip():
+        raise typer.BadParameter("must say why", param_hint="--why")
+    with _store() as store:
+        store.switch_fast_track(
+            asked, off=off, switched_by=by or getpass.getuser(), why=" ".join(why.split()), now=datetime.now(UTC)
+        )
+    for family in asked:
+        typer.echo(f"{family}: fast-tracking is {'off' if off else 'on'}")
+
+
+@contextmanager
+def _store() -> Iterator[Store]:
+    """The database of the settings, given back at the end."""
+    from serving.settings import load_settings
+    from serving.store import Store
+
+    store = Store.open(load_settings().database_url)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def _reader() -> Reader:

@@ -65,12 +65,35 @@ class StoreUnavailableError(ServingError):
     title = "The database cannot be used right now"
 
 
+class DecisionRefusedError(ServingError):
+    """A decision that cannot be recorded as it stands; the message names the field."""
+
+    status = 422
+    slug = "decision-refused"
+    title = "The decision cannot be recorded"
+
+
+class ExportError(ServingError):
+    """An export cannot be written; the message names the file."""
+
+    slug = "export"
+    title = "The export cannot be written"
+
+
 class UnknownPolicyError(ServingError):
     """No coverage policy has this id, or a directory holds none."""
 
     status = 404
     slug = "unknown-policy"
     title = "No coverage policy has this id"
+
+
+class UnknownFamilyError(ServingError):
+    """No coverage policy belongs to this service family."""
+
+    status = 404
+    slug = "unknown-family"
+    title = "No coverage policy belongs to this service family"
 
 
 class SettingsError(ServingError):

@@ -103,6 +103,7 @@ class AuthorizationService:
             content_hash=fingerprint(request, documents, clock_given=clock_given),
             due_at=due_at(request),
             audit_selected=self._draw() < self._audit_share,
+            audit_probability=self._audit_share,
             now=now,
         )
         result = self._complete(stored) if created else self._finish(stored.authorization_id)
@@ -111,7 +112,7 @@ class AuthorizationService:
     def preview(self, body: bytes) -> str:
         """The result of a request as JSON text, nothing stored and nothing drawn for the audit. Raises as `submit`."""
         request, _, _ = _parse(body, self._clock())
-        return dumps(result_to_json(self._read(request)))
+        return dumps(result_to_json(self._switched(self._read(request))))
 
     def add_documents(self, authorization_id: str, body: bytes) -> str:
         """Add documents and triage again; the earlier result stays in the history. Returns the new result as JSON text.
@@ -124,7 +125,7 @@ class AuthorizationService:
         except ValidationError as error:
             raise refusal(error) from None
         documents = received_documents(to_documents(parsed.documents), data["documents"])
-        stored, added = self._store.add_documents(authorization_id, documents)
+        stored, added = self._store.add_documents(authorization_id, documents, now=self._clock())
         return (self._complete(stored) if added else self._finish(authorization_id)).result
 
     def result(self, authorization_id: str) -> str:
@@ -193,7 +194,18 @@ class AuthorizationService:
         """What one thread holds while it triages a case, so that a repeat waits instead of counting as an attempt."""
         return self._cases[zlib.crc32(authorization_id.encode()) % len(self._cases)]
 
+    def _switched(self, result: TriageResult) -> TriageResult:
+        """The result as the family's switch allows it. Asked of the database each time, so a turn holds at once."""
+        if result.policy is None or not self._store.is_fast_track_off(result.policy.family):
+            return result
+        others = result.reasons if result.route is Route.NURSE_REVIEW else ()
+        off = Reason("fast_track_off", "Fast-tracking is switched off for this kind of service.")
+        if any(reason.code == off.code for reason in others):
+            return result
+        return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, off))
+
     def _keep(self, stored: StoredRequest, result: TriageResult) -> StoredResult:
+        result = self._switched(result)
         if self._store.has_near_duplicate(stored.authorization_id):
             others = result.reasons if result.route is Route.NURSE_REVIEW else ()
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, NEAR_DUPLICATE))

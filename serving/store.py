@@ -19,11 +19,24 @@ from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
+from models.decisions import Decision, Outcome
 from models.types import Route, TriageResult
 from serving.database import database_errors, is_migrated, migrate, open_engine
-from serving.errors import ContentConflictError, StoreUnavailableError, UnknownAuthorizationError
+from serving.errors import (
+    ContentConflictError,
+    DecisionRefusedError,
+    StoreUnavailableError,
+    UnknownAuthorizationError,
+)
 from serving.records import ReceivedDocument, dumps, likeness, request_from_record, request_record
-from serving.tables import AuthorizationRow, DocumentRow, ResultRow, UtcDateTime
+from serving.tables import (
+    AuthorizationRow,
+    DecisionRow,
+    DocumentRow,
+    FastTrackSwitchRow,
+    ResultRow,
+    UtcDateTime,
+)
 
 NEAR_DUPLICATE_SPAN = timedelta(days=30)
 """A second request for the same member and service within this time is looked at by a nurse."""
@@ -81,6 +94,34 @@ class ListPosition:
     authorization_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class FastTrackSwitch:
+    """How a service family's switch stands: since when, by whom, why."""
+
+    family: str
+    off: bool
+    switched_by: str
+    why: str
+    switched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastCase:
+    """A stored case with what was decided about it, for export.
+
+    ``documents`` hold each document with its bytes and when it came (None: not recorded). ``result`` is the first
+    stored result of the revision in force, ``decisions`` are in the order they were recorded.
+    """
+
+    accepted_at: datetime
+    authorization_id: str
+    request: AuthorizationRequest
+    documents: tuple[tuple[ReceivedDocument, datetime | None], ...]
+    audit_probability: float | None
+    result: StoredResult | None
+    decisions: tuple[Decision, ...]
+
+
 class Store:
     """The database behind the service. Safe to share between threads."""
 
@@ -118,12 +159,13 @@ class Store:
         content_hash: str,
         due_at: datetime,
         audit_selected: bool,
+        audit_probability: float,
         now: datetime,
     ) -> tuple[StoredRequest, bool]:
         """Store a request, or find the one already stored under its external id.
 
-        Returns the stored request and whether it is new. Raises ContentConflictError where the stored one has other
-        content.
+        ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
+        whether it is new. Raises ContentConflictError where the stored one has other content.
         """
         with self._write() as session:
             existing = session.scalar(
@@ -155,13 +197,16 @@ class Store:
                 revision=1,
                 attempts=0,
                 audit_selected=audit_selected,
+                audit_probability=audit_probability,
             )
             session.add(row)
             session.flush()
-            _add_documents(session, authorization_id, documents, first_position=0, revision=1)
+            _add_documents(session, authorization_id, documents, first_position=0, revision=1, now=now)
             return StoredRequest(authorization_id, content_hash, request, 1, 0, audit_selected), True
 
-    def add_documents(self, authorization_id: str, documents: Sequence[ReceivedDocument]) -> tuple[StoredRequest, bool]:
+    def add_documents(
+        self, authorization_id: str, documents: Sequence[ReceivedDocument], *, now: datetime
+    ) -> tuple[StoredRequest, bool]:
         """Add documents; the request becomes a new revision without a result. Returns it and whether anything is new.
 
         Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, or
@@ -187,7 +232,9 @@ class Store:
                 row.status = "received"
                 row.attempts = 0
                 row.route = row.reason_code = row.reason_message = None
-                _add_documents(session, authorization_id, new, first_position=len(known), revision=row.revision)
+                _add_documents(
+                    session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
+                )
                 session.flush()
             return _stored_request(session, row), bool(new)
 
@@ -323,6 +370,112 @@ class Store:
         with self._reading() as session:
             return {Route(route) if route else None: count for route, count in session.execute(query)}
 
+    def record_decision(self, external_id: str, decision: Decision, *, now: datetime) -> bool:
+        """Record what a person decided; the same decision twice is recorded once. Returns whether it is new.
+
+        Raises UnknownAuthorizationError, or DecisionRefusedError where the decision cannot be: an adverse one by
+        someone who is no medical director, one before the request came, an overturned one with nothing before it.
+        """
+        with self._write() as session:
+            row = session.scalar(
+                select(AuthorizationRow).where(
+                    AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == external_id
+                )
+            )
+            if row is None:
+                raise UnknownAuthorizationError("external_id: no authorization has this id")
+            earlier = _decisions(session, row.authorization_id)
+            if decision in earlier:
+                return False
+            if decision.outcome is Outcome.ADVERSE and decision.role != "medical_director":
+                raise DecisionRefusedError("role: only a medical director records an adverse determination")
+            received_at = datetime.fromisoformat(json.loads(row.request)["received_at"])
+            if decision.decided_at < received_at:
+                raise DecisionRefusedError("decided_at: lies before the request was received")
+            if decision.kind == "overturned" and not earlier and row.route != Route.FAST_TRACK.value:
+                raise DecisionRefusedError("kind: nothing was decided yet that could be overturned")
+            session.add(
+                DecisionRow(
+                    authorization_id=row.authorization_id,
+                    kind=decision.kind,
+                    outcome=decision.outcome.value,
+                    decided_at=decision.decided_at,
+                    decided_by=decision.decided_by,
+                    role=decision.role,
+                    recorded_at=now,
+                )
+            )
+            return True
+
+    def past_cases(self, *, since: datetime | None = None, page: int = 100) -> Iterator[PastCase]:
+        """Every accepted case with what was decided about it, in the order they came; ``page`` of them at a time.
+
+        ``since``: only those accepted then or later.
+        """
+        after: tuple[datetime, str] | None = None
+        while True:
+            query = select(AuthorizationRow).where(AuthorizationRow.tenant == self._tenant)
+            if since is not None:
+                query = query.where(AuthorizationRow.accepted_at >= since)
+            if after is not None:
+                query = query.where(
+                    tuple_(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id)
+                    > tuple_(literal(after[0], UtcDateTime), literal(after[1]))
+                )
+            query = query.order_by(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id).limit(page)
+            with self._reading() as session:
+                found = [_past_case(session, row) for row in session.scalars(query)]
+            yield from found
+            if len(found) < page:
+                return
+            after = (found[-1].accepted_at, found[-1].authorization_id)
+
+    def switch_fast_track(
+        self, families: Sequence[str], *, off: bool, switched_by: str, why: str, now: datetime
+    ) -> None:
+        """Turn the fast lane of service families off or on, all of them or none. What was before stays recorded."""
+        with self._write() as session:
+            for family in families:
+                session.add(
+                    FastTrackSwitchRow(
+                        tenant=self._tenant,
+                        family=family,
+                        off=off,
+                        switched_by=switched_by,
+                        why=why,
+                        switched_at=now,
+                    )
+                )
+
+    def fast_track_switches(self) -> tuple[FastTrackSwitch, ...]:
+        """How every switch that was ever turned stands, by family."""
+        latest = (
+            select(func.max(FastTrackSwitchRow.switch_id))
+            .where(FastTrackSwitchRow.tenant == self._tenant)
+            .group_by(FastTrackSwitchRow.family)
+        )
+        query = (
+            select(FastTrackSwitchRow)
+            .where(FastTrackSwitchRow.switch_id.in_(latest))
+            .order_by(FastTrackSwitchRow.family)
+        )
+        with self._reading() as session:
+            return tuple(
+                FastTrackSwitch(row.family, row.off, row.switched_by, row.why, row.switched_at.astimezone(UTC))
+                for row in session.scalars(query)
+            )
+
+    def is_fast_track_off(self, family: str) -> bool:
+        """Whether a service family's fast lane is switched off now."""
+        query = (
+            select(FastTrackSwitchRow.off)
+            .where(FastTrackSwitchRow.tenant == self._tenant, FastTrackSwitchRow.family == family)
+            .order_by(FastTrackSwitchRow.switch_id.desc())
+            .limit(1)
+        )
+        with self._reading() as session:
+            return bool(session.scalar(query))
+
     def _row(self, session: Session, authorization_id: str) -> AuthorizationRow:
         row = session.get(AuthorizationRow, authorization_id)
         if row is None or row.tenant != self._tenant:
@@ -348,6 +501,7 @@ def _add_documents(
     *,
     first_position: int,
     revision: int,
+    now: datetime,
 ) -> None:
     for position, received in enumerate(documents, start=first_position):
         document = received.document
@@ -362,6 +516,7 @@ def _add_documents(
                 content_type=document.content_type,
                 fingerprint=received.fingerprint,
                 content=received.content,
+                received_at=now,
             )
         )
 
@@ -385,6 +540,39 @@ def _document(row: DocumentRow) -> Document:
         date=date.fromisoformat(row.date) if row.date else None,
         content_type=row.content_type,
     )
+
+
+def _past_case(session: Session, row: AuthorizationRow) -> PastCase:
+    documents = session.scalars(
+        select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
+    ).all()
+    received = tuple((ReceivedDocument(_document(found), found.content), found.received_at) for found in documents)
+    result = session.get(ResultRow, (row.authorization_id, row.revision))
+    return PastCase(
+        accepted_at=row.accepted_at,
+        authorization_id=row.authorization_id,
+        request=request_from_record(json.loads(row.request), [document.document for document, _ in received]),
+        documents=received,
+        audit_probability=row.audit_probability,
+        result=_stored_result(result) if result is not None else None,
+        decisions=tuple(_decisions(session, row.authorization_id)),
+    )
+
+
+def _decisions(session: Session, authorization_id: str) -> list[Decision]:
+    rows = session.scalars(
+        select(DecisionRow).where(DecisionRow.authorization_id == authorization_id).order_by(DecisionRow.decision_id)
+    )
+    return [
+        Decision(
+            outcome=Outcome(row.outcome),
+            decided_at=row.decided_at.astimezone(UTC),
+            decided_by=row.decided_by,
+            role="medical_director" if row.role == "medical_director" else "nurse",
+            kind="overturned" if row.kind == "overturned" else "decision",
+        )
+        for row in rows
+    ]
 
 
 def _stored_result(row: ResultRow) -> StoredResult:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, ForeignKeyConstraint, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -34,8 +44,8 @@ class Base(DeclarativeBase):
 
 class AuthorizationRow(Base):
     """One accepted request. ``revision`` grows when documents are added; ``route`` and the reason are of the latest
-    result and null while none is stored. ``audit_selected`` is drawn once, when the request is accepted. ``likeness`` is
-    equal for requests of one member for one service.
+    result and null while none is stored. ``audit_selected`` is drawn once, when the request is accepted, with
+    ``audit_probability`` (null: not recorded). ``likeness`` is equal for requests of one member for one service.
     """
 
     __tablename__ = "authorizations"
@@ -45,6 +55,7 @@ class AuthorizationRow(Base):
         Index("ix_authorizations_due", "tenant", "due_at", "authorization_id"),
         Index("ix_authorizations_route_due", "tenant", "route", "due_at", "authorization_id"),
         Index("ix_authorizations_status_due", "tenant", "status", "due_at", "authorization_id"),
+        Index("ix_authorizations_accepted", "tenant", "accepted_at", "authorization_id"),
     )
 
     authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -63,13 +74,17 @@ class AuthorizationRow(Base):
     revision: Mapped[int]
     attempts: Mapped[int]
     audit_selected: Mapped[bool]
+    audit_probability: Mapped[float | None] = mapped_column(Float)
     route: Mapped[str | None] = mapped_column(String(16))
     reason_code: Mapped[str | None] = mapped_column(String(64))
     reason_message: Mapped[str | None] = mapped_column(Text)
 
 
 class DocumentRow(Base):
-    """One document as received: ``content`` is UTF-8 for text/plain, the decoded bytes for everything else."""
+    """One document as received: ``content`` is UTF-8 for text/plain, the decoded bytes for everything else.
+
+    ``received_at`` is when it came to us, null where that was not recorded.
+    """
 
     __tablename__ = "documents"
     __table_args__ = (ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),)
@@ -83,6 +98,7 @@ class DocumentRow(Base):
     content_type: Mapped[str] = mapped_column(String(200))
     fingerprint: Mapped[str] = mapped_column(String(64))
     content: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ResultRow(Base):
@@ -101,3 +117,39 @@ class ResultRow(Base):
     pipeline_version: Mapped[str] = mapped_column(String(200))
     result: Mapped[str] = mapped_column(Text)
     trace: Mapped[str] = mapped_column(Text)
+
+
+class DecisionRow(Base):
+    """What a person decided; rows are only added. The first of kind ``decision`` is the answer to the request as it came,
+    later ones are what followed; of kind ``overturned`` are outcomes that replaced it.
+    """
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),
+        Index("ix_decisions_authorization", "authorization_id", "decision_id"),
+    )
+
+    decision_id: Mapped[int] = mapped_column(primary_key=True)
+    authorization_id: Mapped[str] = mapped_column(String(26))
+    kind: Mapped[str] = mapped_column(String(16))
+    outcome: Mapped[str] = mapped_column(String(32))
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    decided_by: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(32))
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FastTrackSwitchRow(Base):
+    """One turn of a service family's switch; rows are only added and the latest holds."""
+
+    __tablename__ = "fast_track_switches"
+    __table_args__ = (Index("ix_fast_track_switches_family", "tenant", "family", "switch_id"),)
+
+    switch_id: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    family: Mapped[str] = mapped_column(String(64))
+    off: Mapped[bool]
+    switched_by: Mapped[str] = mapped_column(String(200))
+    why: Mapped[str] = mapped_column(Text)
+    switched_at: Mapped[datetime] = mapped_column(UtcDateTime)

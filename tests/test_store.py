@@ -53,6 +53,7 @@ def accept(
         content_hash=content_hash,
         due_at=due_at,
         audit_selected=False,
+        audit_probability=0.05,
         now=NOW,
     )
     return stored
@@ -176,7 +177,7 @@ def test_the_first_result_of_a_revision_stays(store: Store) -> None:
 
 def test_a_late_result_of_an_older_revision_does_not_route_the_newer_one(store: Store) -> None:
     stored = accept(store, request())
-    store.add_documents(stored.authorization_id, [ReceivedDocument(Document("d2", "More."), b"More.")])
+    store.add_documents(stored.authorization_id, [ReceivedDocument(Document("d2", "More."), b"More.")], now=NOW)
     assert keep(store, stored)
 
     listed = store.cases(limit=10)[0]

@@ -58,4 +58,4 @@ def test_training_follows_the_weights() -> None:
     heavy_if_not_approved = replace(cases, weights=np.where(cases.labels == 1, 1.0, 10.0))
     plain = fit(cases).estimator.predict_proba(cases.features)[:, 1].mean()
     weighted = fit(heavy_if_not_approved).estimator.predict_proba(cases.features)[:, 1].mean()
-    assert weighted < plain - 0.1
+    assert weighted < plain - 0.05
