@@ -286,6 +286,8 @@ def export_decisions_command(
     with _store() as store:
         done = export_decisions(store, out, since=since.replace(tzinfo=UTC) if since else None)
     typer.echo(f"{done.cases} cases in {out}, {done.undecided} of them not decided yet")
+    if done.unweighed:
+        typer.echo(f"{done.unweighed} of the blind audit left out: its share was not recorded when they were drawn")
 
 
 @import_app.command("decisions")

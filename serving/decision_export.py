@@ -29,10 +29,15 @@ _JSON_COLUMNS = ("request", "documents_added")
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many cases were written, and how many of them nobody decided yet."""
+    """How many cases were written, and how many of them nobody decided yet.
+
+    ``unweighed`` counts cases of the blind audit from before its share was recorded: nobody can say how many requests
+    they stand for, so they are not written.
+    """
 
     cases: int
     undecided: int
+    unweighed: int
 
 
 def export_decisions(store: Store, path: Path, *, since: datetime | None = None) -> Exported:
@@ -43,15 +48,18 @@ def export_decisions(store: Store, path: Path, *, since: datetime | None = None)
     """
     if path.suffix not in _FORMATS:
         raise ExportError(f"{path}: must end in {' or '.join(_FORMATS)}")
-    cases = undecided = 0
+    cases = undecided = unweighed = 0
     with _private_file(path) as file:
         write = _writer(file, path.suffix)
         for case in store.past_cases(since=since):
             row = history_row(case)
+            if row["source"] == DecisionSource.BLIND_AUDIT and not row["audit_probability"]:
+                unweighed += 1
+                continue
             write(row)
             cases += 1
             undecided += row["outcome"] is None
-    return Exported(cases, undecided)
+    return Exported(cases, undecided, unweighed)
 
 
 def history_row(case: PastCase) -> dict[str, Any]:

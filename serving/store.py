@@ -109,7 +109,8 @@ class FastTrackSwitch:
 class PastCase:
     """A stored case with what was decided about it, for export.
 
-    ``documents`` hold each document with its bytes and when it came (None: not recorded). ``result`` is the first
+    ``documents`` hold each document with its bytes and when it was there (None: not recorded): those sent with the request
+    since that was received, later ones since they came. ``result`` is the first
     stored result of the revision in force, ``decisions`` are in the order they were recorded.
     """
 
@@ -546,12 +547,18 @@ def _past_case(session: Session, row: AuthorizationRow) -> PastCase:
     documents = session.scalars(
         select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
     ).all()
-    received = tuple((ReceivedDocument(_document(found), found.content), found.received_at) for found in documents)
+    record = json.loads(row.request)
+    # A request may be loaded long after it was received; its own documents were there all the time.
+    with_request = datetime.fromisoformat(record["received_at"])
+    received = tuple(
+        (ReceivedDocument(_document(found), found.content), with_request if found.revision == 1 else found.received_at)
+        for found in documents
+    )
     result = session.get(ResultRow, (row.authorization_id, row.revision))
     return PastCase(
         accepted_at=row.accepted_at,
         authorization_id=row.authorization_id,
-        request=request_from_record(json.loads(row.request), [document.document for document, _ in received]),
+        request=request_from_record(record, [document.document for document, _ in received]),
         documents=received,
         audit_probability=row.audit_probability,
         result=_stored_result(result) if result is not None else None,

@@ -5,12 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.config import CONFIDENCE, DATA_DIRECTORY, DEMONSTRATION_CASES, DEMONSTRATION_TARGET
+from training.config import (
+    CONFIDENCE,
+    DATA_DIRECTORY,
+    DEMONSTRATION_CASES,
+    DEMONSTRATION_TARGET,
+    SETTLED_AFTER_DAYS,
+)
 
 app = typer.Typer(
     help="Labels, training, the threshold's guarantee, evaluation and promotion of the approval score.",
@@ -106,12 +113,40 @@ def check_service(
 
 
 @app.command()
-def prepare(out: Out = DATA_DIRECTORY, processes: Processes = 2) -> None:
+def prepare(
+    out: Out = DATA_DIRECTORY,
+    processes: Processes = 2,
+    history: Annotated[
+        str, typer.Option("--history", help="Past requests with decisions: .parquet, .csv or .jsonl (own history).")
+    ] = "",
+    known_by: Annotated[
+        datetime | None,
+        typer.Option("--known-by", formats=["%Y-%m-%d"], help="Labels known later do not count (default: the latest)."),
+    ] = None,
+    settled_after: Annotated[
+        int, typer.Option("--settled-after", min=0, help="Days a request must be older than that to count.")
+    ] = SETTLED_AFTER_DAYS,
+) -> None:
     """Read every request as the service reads it; features go to OUT/features.parquet."""
     from training.dataset import prepare as read_cases
+    from training.history import prepare_history
 
+    table = out / "features.parquet"
     with _progress("Reading notes") as advance:
-        dataset = read_cases(out / "cases.jsonl", out / "features.parquet", processes=processes, progress=advance)
+        if history:
+            dataset, summary = prepare_history(
+                Path(history),
+                table,
+                known_by=known_by.replace(tzinfo=UTC) if known_by else None,
+                settled_after=timedelta(days=settled_after),
+                processes=processes,
+                progress=advance,
+            )
+        else:
+            dataset = read_cases(out / "cases.jsonl", table, processes=processes, progress=advance)
+    if history:
+        for line in summary.lines():
+            _say(line)
     _say(
         f"{len(dataset)} requests read; approved {dataset.labels.mean():.1%}, "
         f"criteria met and nothing held back {dataset.eligible.mean():.1%}"
@@ -126,8 +161,6 @@ def train(
     confidence: Confidence = CONFIDENCE,
 ) -> None:
     """Train, calibrate and certify; the model is registered as challenger and kept as OUT/candidate."""
-    from datetime import UTC, datetime
-
     from training.candidate import library_versions, save_candidate
     from training.dataset import load
     from training.tracking import log_training
@@ -227,7 +260,8 @@ def run() -> int:
         typer.echo(f"training: {error}", err=True)
         return 1
     except (TrainingError, ModelError) as error:
-        typer.echo(f"training: {error}", err=True)
+        for line in str(error).splitlines():
+            typer.echo(f"training: {line}", err=True)
         return 2
     return 0
 

@@ -22,6 +22,10 @@ DEMONSTRATION_CASES = 8000
 DEMONSTRATION_TARGET = 0.02
 CONFIDENCE = 0.95
 
+# 42 CFR 438.210(d)(1): seven days for a standard decision and an extension of up to fourteen. Of own requests younger than
+# that only those decided quickly would have a label.
+SETTLED_AFTER_DAYS = 21
+
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
