@@ -268,7 +268,7 @@ def test_without_the_audit_s_weights_the_fast_lane_s_error_is_misjudged_and_with
     assert true_error == pytest.approx(0.052, abs=0.01)
     assert abs(weighted - true_error) < 3 * spread
     assert unweighted > true_error + 10 * spread
-    fast_taken_at_its_word = 1 - (labels[weights == 1].sum() + n * 0.9) / n
+    fast_taken_at_its_word = 1 - (labels.sum() + n - len(found)) / n
     assert fast_taken_at_its_word < true_error - 3 * spread
 
 

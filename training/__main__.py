@@ -16,6 +16,7 @@ from training.config import (
     DATA_DIRECTORY,
     DEMONSTRATION_CASES,
     DEMONSTRATION_TARGET,
+    FALSE_ALARM,
     SETTLED_AFTER_DAYS,
 )
 
@@ -211,6 +212,46 @@ def promote(out: Out = DATA_DIRECTORY, models: Models = None) -> None:
 
     bundle = put_into_service(out, models)
     _say(f"version {bundle.reference.version} of {bundle.reference.name} is champion")
+
+
+@app.command()
+def drift(
+    history: Annotated[
+        Path, typer.Option("--history", help="Served requests, as `greenlane export decisions` writes.")
+    ],
+    out: Out = DATA_DIRECTORY,
+    models: Models = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="First day (UTC) of the window.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Day (UTC) after the window.")
+    ] = None,
+    false_alarm: Annotated[
+        float,
+        typer.Option("--false-alarm", min=0.0001, max=0.5, help="Chance of the exchangeability tests' false alarm."),
+    ] = FALSE_ALARM,
+    processes: Processes = 2,
+) -> None:
+    """Compare served requests with what the model in service was trained on. Exit 1: a family has to be stopped."""
+    import json
+
+    from training.drift import champion_with_reference, compare, read_served
+    from training.drift_output import print_report, report_page, stop_command
+
+    bundle, reference = champion_with_reference(models)
+    first, last = (moment.replace(tzinfo=UTC) if moment else None for moment in (since, until))
+    report = compare(
+        bundle, reference, read_served(history, since=first, until=last, processes=processes), false_alarm=false_alarm
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "drift.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    (out / "drift.html").write_text(report_page(report), encoding="utf-8")
+    print_report(report)
+    for family in report.to_stop:
+        _say(f"{family} is no longer supported by its certificate; stop it with: {stop_command(family)}")
+    if report.to_stop:
+        raise typer.Exit(1)
 
 
 @app.command()

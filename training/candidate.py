@@ -13,10 +13,11 @@ from typing import Any
 from models.bundle import MODEL_NAME, Bundle, BundleVersions, load_bundle, save_bundle
 from models.types import ModelReference
 from training.dataset import Dataset
+from training.drift import reference_of, write_reference
 from training.errors import DatasetError
 from training.evaluate import Evaluation
 from training.tracking import Registered, registered_to_json
-from training.train import Trained
+from training.train import Trained, scores
 
 _LIBRARIES = ("numpy", "scikit-learn", "skops", "mapie", "mlflow")
 
@@ -59,6 +60,7 @@ def save_candidate(directory: Path, trained: Trained, dataset: Dataset, register
             ),
             trained_at=datetime.now(UTC),
         )
+    write_reference(directory / "candidate", reference_of(dataset, scores(trained.estimator, dataset)))
     (directory / "registered.json").write_text(registered_to_json(registered) + "\n")
 
 

@@ -26,6 +26,10 @@ CONFIDENCE = 0.95
 # that only those decided quickly would have a label.
 SETTLED_AFTER_DAYS = 21
 
+# Most often that the exchangeability tests of all families of one drift run together may take an unchanged stream for a
+# changed one.
+FALSE_ALARM = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:

@@ -200,7 +200,7 @@ def raw_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def latest_decision(path: Path, now: datetime) -> datetime:
     """The latest moment at which anything was decided in the file: what was known when it was written."""
     latest: datetime | None = None
-    for _, row in _sound_rows(path, now):
+    for _, row in checked_rows(path, now=now):
         for moment in (row.decided_at, row.overturned_at):
             if moment is not None and (latest is None or moment > latest):
                 latest = moment
@@ -209,8 +209,11 @@ def latest_decision(path: Path, now: datetime) -> datetime:
     return latest
 
 
-def _sound_rows(path: Path, now: datetime) -> Iterator[tuple[int, HistoryRow]]:
-    """Every row, once all are known to be sound; the first problems of all rows are told together."""
+def checked_rows(path: Path, *, now: datetime) -> Iterator[tuple[int, HistoryRow]]:
+    """Every row with its number, checked also against the others; problems are told together, at the end.
+
+    Raises HistoryRefusedError where a row is unsound: what was yielded before is not to be used then.
+    """
     problems: list[str] = []
     seen: dict[str, int] = {}
     keys: dict[str, str] = {}
@@ -245,7 +248,7 @@ def _survey(path: Path, cutoff: datetime, settled_after: timedelta, now: datetim
     """Which rows carry a label at the cut-off, and why the others do not."""
     survey = _Survey()
     audited = unaudited = 0
-    for number, row in _sound_rows(path, now):
+    for number, row in checked_rows(path, now=now):
         survey.rows += 1
         if row.source is DecisionSource.FAST_TRACK:
             unaudited += 1

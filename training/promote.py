@@ -11,6 +11,7 @@ from scipy.stats import beta  # type: ignore[import-untyped]  # ships no types
 
 from models.bundle import Bundle, load_bundle, model_directory, promote_bundle
 from training.candidate import load_candidate, load_evaluation
+from training.drift import carry_reference
 from training.errors import PromotionRefusedError
 from training.tracking import log_promotion
 
@@ -38,6 +39,7 @@ def promote(directory: Path, models: Path | None = None) -> Bundle:
         model_directory(models),
         before_service=lambda: log_promotion(candidate.registered, decision),
     )
+    carry_reference(directory / "candidate", promoted)
     return load_bundle(promoted)
 
 
