@@ -120,7 +120,12 @@ def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context:
         doubted = replace(fact, assertion=replace(flags, uncertain=False, hypothetical=False))
         if _judge(doubted, item.evidence, context, {}).says is _Says.SUPPORTS:
             shown.append(fact)
-    return shown
+    return shown if _occurrences(shown, context) >= item.evidence.times else []
+
+
+def _occurrences(facts: Sequence[Fact], context: Context) -> int:
+    """How often something happened: on different days or with different values."""
+    return len({(fact.concept, context.when(fact), fact.value) for fact in facts})
 
 
 def _facts(evidence: Evidence, by_concept: Mapping[str, Sequence[Fact]]) -> list[Fact]:
@@ -285,7 +290,7 @@ def _together(findings: list[_Finding], evidence: Evidence, context: Context) ->
         why = f"{_spell(days)} of {name} in all documented, {_spell(needed)} needed."
         findings = _said(findings, _Says.SUPPORTS if enough else _Says.AGAINST, why)
     if evidence.times > 1:
-        count = len({(finding.fact.concept, context.when(finding.fact), finding.fact.value) for finding in supporting})
+        count = _occurrences([finding.fact for finding in supporting], context)
         if count < evidence.times:
             name = context.name(supporting[0].fact.concept)
             why = f"{name[0].upper()}{name[1:]} is documented {count} of {evidence.times} times needed."

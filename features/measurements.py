@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from features.errors import LexiconError
+from features.lesion_sizes import LESION_UNIT, LesionWords, find_lesion_sizes, read_lesion_words
 from features.numbers import WORD_NUMBER, lowered, to_number
 
 Comparator = Literal["=", "<", ">", "<=", ">="]
@@ -104,6 +105,7 @@ class MeasurementLexicon:
     by_name: Mapping[str, _Kind]
     foreign: re.Pattern[str]
     anchored: Mapping[str, _Anchored]
+    lesions: LesionWords
     concepts: frozenset[str] = field(default_factory=frozenset)
     units: Mapping[str, str] = field(default_factory=dict)
     contexts: frozenset[str] = _CONTEXTS_BY_FORM
@@ -151,10 +153,12 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         )
         entries = list(data["measurements"])
         anchored = {str(key): _read_anchored(entry) for key, entry in data["anchored"].items()}
+        lesions = read_lesion_words(data["lesions"])
     except (KeyError, TypeError, AttributeError) as error:
         raise LexiconError(f"measurements.yaml: missing or malformed top level entry ({error})") from error
     kinds: dict[str, _Kind] = {}
     units = {name: anchor.unit for name, anchor in anchored.items()}
+    units |= dict.fromkeys(lesions.all_concepts, LESION_UNIT)
     contexts = set(_CONTEXTS_BY_FORM)
     for index, entry in enumerate(entries):
         try:
@@ -168,7 +172,7 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         for name in names:
             kinds[_normal(name.lower())] = kind
     return MeasurementLexicon(
-        _name_pattern(kinds), kinds, foreign, anchored, frozenset(units), units, frozenset(contexts)
+        _name_pattern(kinds), kinds, foreign, anchored, lesions, frozenset(units), units, frozenset(contexts)
     )
 
 
@@ -324,6 +328,11 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
     found += _body_size(lower, lo, hi, taken)
     found += _computed_bmi(found, lower, lo, hi)
     found += _computed_events(found)
+    found += [
+        Measurement(one.concept, one.start, one.end, one.start, one.end, one.value, LESION_UNIT, context=one.context)
+        for one in find_lesion_sizes(lexicon.lesions, lower, lo, hi)
+        if not taken.overlaps(one.start, one.end)
+    ]
     found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
     return found
 

@@ -181,9 +181,7 @@ def time_mentions(
     return [_completed(timing, reference) for timing in timings]
 
 
-def _row(
-    rows: dict[int, _Sentence], text: str, sentences: Sequence[tuple[int, int]], number: int
-) -> _Sentence:
+def _row(rows: dict[int, _Sentence], text: str, sentences: Sequence[tuple[int, int]], number: int) -> _Sentence:
     row = rows.get(number)
     if row is None:
         row = rows[number] = _Sentence(text, *sentences[number])
