@@ -153,12 +153,10 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         )
         entries = list(data["measurements"])
         anchored = {str(key): _read_anchored(entry) for key, entry in data["anchored"].items()}
-        lesions = read_lesion_words(data["lesions"])
     except (KeyError, TypeError, AttributeError) as error:
         raise LexiconError(f"measurements.yaml: missing or malformed top level entry ({error})") from error
     kinds: dict[str, _Kind] = {}
     units = {name: anchor.unit for name, anchor in anchored.items()}
-    units |= dict.fromkeys(lesions.all_concepts, LESION_UNIT)
     contexts = set(_CONTEXTS_BY_FORM)
     for index, entry in enumerate(entries):
         try:
@@ -171,6 +169,11 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         contexts |= {variant.context for variant in kind.variants if variant.context}
         for name in names:
             kinds[_normal(name.lower())] = kind
+    try:
+        lesions = read_lesion_words(data["lesions"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LexiconError(f"measurements.yaml: lesions: missing or malformed ({error})") from error
+    units |= dict.fromkeys(lesions.all_concepts, LESION_UNIT)
     return MeasurementLexicon(
         _name_pattern(kinds), kinds, foreign, anchored, lesions, frozenset(units), units, frozenset(contexts)
     )

@@ -200,7 +200,7 @@ NEAR_MISSES = [
     "no AHI reported", "AHI pending", "AHI should be 15", "AHI/REI", "AHI 4 days", "BMI percentile 95",
     "BMI > 95th percentile",
     "BMI 95%", "BMI 200", "BMI 3", "BMI goal 30", "BMI not recorded", "Z68.41", "bmid 30",
-    "neck pain for 14 years", "neck 2 cm node", "neck 14 days",
+    "neck pain for 14 years", "neck 2 cm scar", "neck 14 days",
     "L neck x 3 wk", "weight bearing", "lost 14 lb", "weight loss of 14 lb", "weight 150",
     "height of the disc 4 mm", "ess 3", "assess 14",
     "ESS 25", "Epworth 13/30", "ef 40", "EF not done", "EF 4 views", "odi et amo 30", "melodic 40", "KL 5",
