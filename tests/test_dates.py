@@ -88,6 +88,24 @@ SPANS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("POD3", date(2026, 11, 7)),
+        ("POD#3", date(2026, 11, 7)),
+        ("POD #12", date(2026, 10, 29)),
+        ("POD 0", date(2026, 11, 10)),
+        ("post op day 5", date(2026, 11, 5)),
+        ("postop day 2", date(2026, 11, 8)),
+        ("postoperative day 10", date(2026, 10, 31)),
+        ("post-operative day 1", date(2026, 11, 9)),
+    ],
+)
+def test_a_day_after_an_operation_names_the_day_of_the_operation(text: str, day: date) -> None:
+    (mention,) = find_dates(text, TODAY)
+    assert (mention.first, mention.last, mention.relative) == (day, day, True)
+
+
 @pytest.mark.parametrize(("text", "first", "last", "precision"), SPANS)
 def test_a_month_or_a_year_is_an_interval(text: str, first: date, last: date, precision: str) -> None:
     (mention,) = find_dates(text, TODAY)
@@ -176,6 +194,14 @@ PERIODS = [
     ("IE 9/8/26, last seen 10/27/26.", date(2026, 9, 8), date(2026, 10, 27), 50),
     ("PT began 8/20 and she was discharged 10/5", date(2026, 8, 20), date(2026, 10, 5), 47),
     ("from 1990 to 1994", date(1990, 1, 1), date(1994, 12, 31), 1098),
+    ("between 8/3/26 and 9/28/26", date(2026, 8, 3), date(2026, 9, 28), 57),
+    ("Aug 3 - Sept 28, 2026", date(2026, 8, 3), date(2026, 9, 28), 57),
+    ("3 Aug 2026 to 28 Sep 2026", date(2026, 8, 3), date(2026, 9, 28), 57),
+    ("08/03 thru 09/28", date(2026, 8, 3), date(2026, 9, 28), 57),
+    ("June through August 2026", date(2026, 6, 1), date(2026, 8, 31), 33),
+    ("March 2025 to January 2026", date(2025, 3, 1), date(2026, 1, 31), 277),
+    ("began 8/3/26 and ended 9/28/26", date(2026, 8, 3), date(2026, 9, 28), 57),
+    ("initial eval 8/3/26, discharged 9/28/26", date(2026, 8, 3), date(2026, 9, 28), 57),
 ]
 
 

@@ -200,6 +200,14 @@ COUNTS = [
     ("Visits: 12", 12, None),
     ("ten treatments of traction", 10, None),
     ("20 therapy appointments", 20, None),
+    ("a total of 16 visits", 16, None),
+    ("12 chiropractic visits", 12, None),
+    ("seen for 8 visits", 8, None),
+    ("10 out of 12 sessions", 10, 12),
+    ("# of visits: 12", 12, None),
+    ("number of sessions attended 11", 11, None),
+    ("visits to date: 9", 9, None),
+    ("sessions completed: 8 of 10", 8, 10),
 ]
 
 
@@ -249,7 +257,9 @@ def test_dates_plans_and_lists_are_no_session_counts(text: str) -> None:
     [
         ("six", 6), ("twelve", 12), ("twenty-one", 21), ("ninety nine", 99), ("a couple of", 2), ("half", 0.5),
         ("half a", 0.5), ("½", 0.5), ("1 1/2", 1.5), ("2½", 2.5), ("six and a half", 6.5), ("a dozen", 12),
-        ("3.5", 3.5),
+        ("3.5", 3.5), ("three", 3), ("eleven", 11), ("sixteen", 16), ("twenty", 20), ("thirty-two", 32), ("forty five", 45),
+        ("eighty-eight", 88), ("¼", 0.25), ("2 3/4", 2.75), ("twelve and a half", 12.5), ("couple of", 2), ("dozen", 12),
+        ("none", None), ("tenth", None), ("1/2/3", None), ("twenty twenty", None),
         ("xx", None), ("1 1/0", None), ("", None), ("sixth", None), ("several", None),
     ],
 )  # fmt: skip
