@@ -36,6 +36,22 @@ class _Node:
         self.next: dict[str, _Node] = {}
         self.rules: list[CueRule] = []
 
+    def take_in(self, other: _Node) -> None:
+        """Let what ends or goes on at ``other`` do so here as well; ``other`` stays as it is."""
+        self.rules.extend(other.rules)
+        for word, node in other.next.items():
+            self.next.setdefault(word, _Node()).take_in(node)
+
+    def spread_numbers(self) -> None:
+        """Let number words and years that are spelt out here also count as what stands for any number."""
+        number = self.next.get(NUMBER)
+        if number is not None:
+            for word, node in self.next.items():
+                if word == YEAR or word in _NUMBER_WORDS or word[0].isdigit():
+                    node.take_in(number)
+        for node in self.next.values():
+            node.spread_numbers()
+
 
 class CueMatcher:
     """Finds the cues ``rules``. Stateless after construction."""
@@ -47,6 +63,7 @@ class CueMatcher:
             for word in rule.words:
                 node = node.next.setdefault(word, _Node())
             node.rules.append(rule)
+        self._root.spread_numbers()
 
     def hits(self, words: Sequence[str], low: int, high: int) -> list[CueHit]:
         """The cues among tokens ``low`` to ``high``, those inside a longer one confined to it, in order."""

@@ -259,6 +259,32 @@ def only(text: str, finding: str) -> Assertion:
     return assess(text, [(start, start + len(finding))])[0]
 
 
+SENTENCES = [
+    line.split("\t")
+    for line in (Path(__file__).parent / "data" / "assertion_sentences.tsv").read_text("utf-8").splitlines()[1:]
+]
+"""Each family of cues in words of its own: written without a look at the lexicon, family, flags, finding, sentence."""
+
+
+@pytest.mark.parametrize(("family", "flags", "finding", "sentence"), SENTENCES)
+def test_each_family_of_cues_holds_in_other_words(family: str, flags: str, finding: str, sentence: str) -> None:
+    start = sentence.rindex(finding)
+    found = assess(sentence, [(start, start + len(finding))])[0]
+    assert [flag for flag in FLAGS if getattr(found, flag)] == flags.replace("-", "").split(), family
+
+
+def test_a_number_word_that_begins_another_cue_still_counts_as_a_number() -> None:
+    # "one of her sisters" is a cue of its own; "one year ago" must be found beside it.
+    assert only("He had gout one year ago.", "gout").historical
+    assert only("Gout in one of her sisters.", "Gout").family
+
+
+@pytest.mark.parametrize("words", ["We can't exclude a tear.", "We can’t rule out a tear.", "A tear can't be excluded."])
+def test_what_cannot_be_excluded_is_never_denied(words: str) -> None:
+    tear = only(words, "tear")
+    assert (tear.negated, tear.uncertain) == (False, True)
+
+
 def test_every_flag_has_expectations_enough() -> None:
     expected = [finding for line in LINES for _, _, finding in tagged(line)[1]]
     assert len(expected) >= 180
