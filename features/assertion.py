@@ -209,8 +209,10 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
     ):
         rule = hit.rule
         flag = rule.flag
+        if flag is None or flag in target.ignore:
+            continue
         side = (flag, hit.first < last)
-        if flag is None or side in nearest or flag in target.ignore:
+        if side in nearest:
             continue
         if rule.targets and target.category and target.category not in rule.targets:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -55,18 +55,24 @@ class CourseReader:
     def nearest(self, tokens: Tokens, mentions: Sequence[CourseMention], first: int, last: int) -> Course | None:
         """The course of the treatment at tokens ``first`` to ``last``: that of the nearest words; None: none are near."""
         near = []
-        for mention in mentions:
+        for mention in _outermost(mentions):
+            if mention.last + _FARTHEST < first or mention.first > last + _FARTHEST:
+                continue
             distance = _distance(tokens.words, mention, first, last)
-            if distance <= _FARTHEST and not any(_within(mention, other) for other in mentions):
+            if distance <= _FARTHEST:
                 # What was advised or authorized may have been done as well: any word on that counts for more.
                 near.append((mention.course is Course.PLANNED, distance, mention.rank, mention.course))
         return min(near)[-1] if near else None
 
 
-def _within(mention: CourseMention, other: CourseMention) -> bool:
-    """Whether ``mention`` is part of a longer phrase: "completed" in "to be completed"."""
-    inside = other.first <= mention.first and mention.last <= other.last
-    return inside and other.last - other.first > mention.last - mention.first
+def _outermost(mentions: Sequence[CourseMention]) -> Iterator[CourseMention]:
+    """Those that are no part of a longer phrase: not "completed" in "to be completed"."""
+    reach, begin = -1, -1
+    for mention in sorted(mentions, key=lambda one: (one.first, -one.last)):
+        if mention.last > reach or (mention.last == reach and mention.first == begin):
+            if mention.last > reach:
+                reach, begin = mention.last, mention.first
+            yield mention
 
 
 def _distance(words: Sequence[str], mention: CourseMention, first: int, last: int) -> int:

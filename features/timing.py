@@ -146,10 +146,15 @@ def time_mentions(
         if mention.concept.category != _PART_OF_BODY:
             _row(rows, text, sentences, mention.sentence).mentions.append(number)
     starts = [start for start, _ in sentences]
-    for expression in (*expressions.durations, *expressions.periods, *expressions.dates):
-        place = bisect_right(starts, expression.start) - 1
-        if place >= 0 and expression.start < sentences[place][1]:
-            _row(rows, text, sentences, place)
+    for expression_starts in (
+        [duration.start for duration in expressions.durations],
+        [period.start for period in expressions.periods],
+        [mentioned.start for mentioned in expressions.dates],
+    ):
+        for position in expression_starts:
+            place = bisect_right(starts, position) - 1
+            if place >= 0 and position < sentences[place][1]:
+                _row(rows, text, sentences, place)
     timings = [Timing()] * len(mentions)
     for _, row in sorted(rows.items()):
         lasting = [n for n in row.mentions if mentions[n].concept.category in _LASTING]

@@ -279,7 +279,9 @@ def test_a_number_word_that_begins_another_cue_still_counts_as_a_number() -> Non
     assert only("Gout in one of her sisters.", "Gout").family
 
 
-@pytest.mark.parametrize("words", ["We can't exclude a tear.", "We can’t rule out a tear.", "A tear can't be excluded."])
+@pytest.mark.parametrize(
+    "words", ["We can't exclude a tear.", "We can’t rule out a tear.", "A tear can't be excluded."]
+)
 def test_what_cannot_be_excluded_is_never_denied(words: str) -> None:
     tear = only(words, "tear")
     assert (tear.negated, tear.uncertain) == (False, True)

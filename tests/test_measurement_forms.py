@@ -234,9 +234,11 @@ COMPUTED_BMI: list[tuple[str, float]] = [
     ("height 67.5 in, current weight 251 lb", 38.7), ("Ht 5ft 11in, Wt 290lb", 40.4),
     ("weight 104.3 kg and height 1.7 m", 36.1),
     ("height 5’6”, weighs 199 pounds", 32.1), ("stands 6 feet 2 and weighs 320 lb", 41.1), ("185 cm / 140 kg", 40.9),
-    ("Height: 5 ft 4 in (162.6 cm). Weight: 200 lb (90.7 kg).", 34.3), ("Ht (!) 162.6 cm (5' 4\"), Wt 90.7 kg (200 lb)", 34.3),
+    ("Height: 5 ft 4 in (162.6 cm). Weight: 200 lb (90.7 kg).", 34.3),
+    ("Ht (!) 162.6 cm (5' 4\"), Wt 90.7 kg (200 lb)", 34.3),
     ("Ht 64in/Wt 200lb", 34.3), ("a 5-foot-4, 200-pound woman", 34.3), ("Ht. 64 in. Wt. 200 lb.", 34.3),
-    ("weighs 200 lbs at a height of 64 inches", 34.3), ("Vitals: 64 in, 200 lb", 34.3), ("Here with her mother. Ht 64 in, Wt 200 lb.", 34.3),
+    ("weighs 200 lbs at a height of 64 inches", 34.3), ("Vitals: 64 in, 200 lb", 34.3),
+    ("Here with her mother. Ht 64 in, Wt 200 lb.", 34.3),
     ("Her mother lives with her, she weighs 200 lb, height 64 in", 34.3),
 ]  # fmt: skip
 
