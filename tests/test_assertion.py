@@ -263,7 +263,7 @@ SENTENCES = [
     line.split("\t")
     for line in (Path(__file__).parent / "data" / "assertion_sentences.tsv").read_text("utf-8").splitlines()[1:]
 ]
-"""Each family of cues in words of its own: written without a look at the lexicon, family, flags, finding, sentence."""
+"""Each family of cues in words of its own, written before any was tried: family, flags, finding, sentence."""
 
 
 @pytest.mark.parametrize(("family", "flags", "finding", "sentence"), SENTENCES)
