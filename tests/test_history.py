@@ -438,3 +438,33 @@ def test_what_the_service_exports_is_what_training_reads(tmp_path: Path) -> None
     assert dataset.weights.sum() == 12 * 10 + 24
     assert set(dataset.splits) == set(SPLIT_SHARES)
     assert 0 < dataset.labels.sum() < 36
+
+
+def test_past_requests_are_read_as_their_plan_asks_like_the_service_s(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import yaml
+
+    from features.policy import load_policies
+
+    policy = next(policy for policy in load_policies().policies if policy.policy_id == "lumbar-spine-mri")
+    root = policy.criteria
+    left_out = [
+        node.id
+        for node in root.walk()
+        if node is not root and all(part.basis == "common" for part in node.walk() if part.evidence)
+    ]
+    first_day = datetime.combine(policy.effective.since, datetime.min.time(), UTC)
+    made = rows()
+    for number, each in enumerate(made):
+        received = first_day + timedelta(days=number)
+        each["request"]["received_at"] = stamp(received)
+        each["request"]["documents"][0]["date"] = received.date().isoformat()
+        each["decided_at"] = stamp(received + timedelta(days=2))
+    written(history, made)
+    strict, _ = prepare_history(history, history.with_name("strict.parquet"), processes=1, settled_after=timedelta(0))
+    (history.parent / "plans.yaml").write_text(yaml.safe_dump({"default": {"without": {"lumbar-spine-mri": left_out}}}))
+    monkeypatch.setenv("GREENLANE_PLANS", str(history.parent / "plans.yaml"))
+    as_asked, _ = prepare_history(history, history.with_name("asked.parquet"), processes=1, settled_after=timedelta(0))
+    assert set(strict.families) == {"advanced_imaging"}
+    assert not np.array_equal(strict.features, as_asked.features)

@@ -224,3 +224,39 @@ def test_ulids_grow_also_when_the_clock_steps_back() -> None:
     assert all(is_ulid(ulid) for ulid in made)
     assert not is_ulid("8" + made[0][1:])
     assert not is_ulid(made[0].lower())
+
+
+def test_a_database_of_the_first_schema_keeps_its_rows_and_tells_when_documents_came(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/greenlane.db")
+
+    def migrate_to(revision: str) -> None:
+        with engine.execution_options(writes=True).begin() as connection:
+            config = migration_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+
+    migrate_to("0001")
+    with engine.execution_options(writes=True).begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO authorizations (authorization_id, tenant, external_id, content_hash, likeness, request,"
+            " service_system, service_code, urgency, accepted_at, due_at, status, revision, attempts, audit_selected)"
+            " VALUES ('A', 'default', 'PA-1', 'h', 'l', '{}', 'CPT', '72148', 'standard', '2026-11-20 12:00:00',"
+            " '2026-11-27 12:00:00', 'triaged', 2, 0, 0)"
+        )
+        for number in (1, 2):
+            connection.exec_driver_sql(
+                "INSERT INTO documents (authorization_id, document_id, position, revision, type, content_type,"
+                " fingerprint, content) VALUES ('A', ?, ?, ?, 'other', 'text/plain', 'f', '')",
+                (f"d{number}", number, number),
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO results (authorization_id, revision, triaged_at, route, held_for_audit, pipeline_version,"
+                " result, trace) VALUES ('A', ?, ?, 'nurse_review', 0, '1', '', '')",
+                (number, f"2026-11-2{number} 13:00:00"),
+            )
+    migrate_to("head")
+    with engine.connect() as connection:
+        came = connection.exec_driver_sql("SELECT received_at FROM documents ORDER BY document_id").scalars().all()
+        share = connection.exec_driver_sql("SELECT audit_probability FROM authorizations").scalar()
+    assert [str(moment)[:19] for moment in came] == ["2026-11-20 12:00:00", "2026-11-22 13:00:00"]
+    assert share is None

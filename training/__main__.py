@@ -149,8 +149,8 @@ def prepare(
         for line in summary.lines():
             _say(line)
     _say(
-        f"{len(dataset)} requests read; approved {dataset.labels.mean():.1%}, "
-        f"criteria met and nothing held back {dataset.eligible.mean():.1%}"
+        f"{len(dataset)} requests read; approved {dataset.share(dataset.labels):.1%}, "
+        f"criteria met and nothing held back {dataset.share(dataset.eligible):.1%}"
     )
 
 

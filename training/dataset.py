@@ -157,6 +157,10 @@ class Dataset:
             raise DatasetError(f"no case in the {name} split; generate or export more cases")
         return part
 
+    def share(self, chosen: NDArray[Any]) -> float:
+        """The share of requests, by weight, for which ``chosen`` (cases,) of 0 and 1 is 1."""
+        return float(np.average(chosen, weights=self.weights))
+
     def evenly_weighted(self) -> Dataset:
         """A part of the cases in which each stands for the same number of requests, for tests that know no weights.
 
@@ -344,10 +348,17 @@ def _read_chunk(chunk: Sequence[LabelledCase]) -> list[ReadCase]:
     """Some cases read, in a worker process: facts never leave it, only numbers and codes do."""
     from datetime import UTC, datetime
 
-    from features.errors import FeaturesError, RequestRefusedError
+    from features.errors import FeaturesError, PolicyError, RequestRefusedError
+    from features.plan_settings import load_plan_settings, plan_settings_path
+    from features.policy import load_policies
     from features.reading import read
     from features.request import parse_request
 
+    policies = load_policies()
+    try:
+        plans = load_plan_settings(plan_settings_path(), policies)
+    except PolicyError as error:
+        raise DatasetError(str(error)) from error
     rows = []
     for case in chunk:
         try:
@@ -356,7 +367,7 @@ def _read_chunk(chunk: Sequence[LabelledCase]) -> list[ReadCase]:
         except RequestRefusedError as error:
             raise DatasetError(f"{case.place}: {error}") from error
         try:
-            rows.append(_kept(request, read(request)))
+            rows.append(_kept(request, read(request, policies, plans)))
         except FeaturesError as error:  # a broken lexicon or policy says which file and entry
             raise DatasetError(f"{case.place}: could not be read: {error}") from error
         except Exception as error:  # the message may quote a note, so only the kind of error is told

@@ -443,7 +443,7 @@ def _standing(
     if lower > target:
         return "stop", (
             f"{errors} of {audited} audited would not have been approved: with {confidence:.0%} confidence more than "
-            f"{lower:.1%} are wrong, {target:.1%} were certified"
+            f"{lower:.2%} are wrong, {target:.1%} were certified"
         )
     if retracted_lower > target:
         return (

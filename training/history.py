@@ -136,7 +136,7 @@ def plan_history(
         rows=survey.rows,
         used=len(used),
         known_by=_shown(cutoff),
-        splits=dict(Counter(splits[placed.row] for placed in used)),
+        splits={name: sum(splits[placed.row] == name for placed in used) for name in SPLIT_SHARES},
         split_from=_first_days(used, splits),
         left_out=dict(survey.left_out),
         overturned=sum(placed.overturned for placed in used),
