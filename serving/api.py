@@ -100,7 +100,7 @@ def post_documents(authorization_id: str, body: Body, service: Service) -> Respo
 
 @router.post(
     "/v1/triage",
-    responses={200: _answer("The answer; nothing is stored."), **_problems(400, 413, 422)},
+    responses={200: _answer("The answer; nothing is stored."), **_problems(400, 413, 422, 503)},
     openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Triage without storing",
     tags=["triage"],

@@ -356,6 +356,7 @@ def _store() -> Iterator[Store]:
 
     store = Store.open(load_settings().database_url)
     try:
+        store.check()
         yield store
     finally:
         store.close()

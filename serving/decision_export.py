@@ -73,7 +73,9 @@ def history_row(case: PastCase) -> dict[str, Any]:
     overturned = next((decision for decision in reversed(case.decisions) if decision.kind == "overturned"), None)
     outcome, decided_at, source = None, None, None
     if fast and result is not None:
-        outcome, decided_at, source = Outcome.APPROVED_AS_REQUESTED, result.triaged_at, DecisionSource.FAST_TRACK
+        outcome, source = Outcome.APPROVED_AS_REQUESTED, DecisionSource.FAST_TRACK
+        # A request loaded long after it was received may have been taken back before it was triaged here.
+        decided_at = min(result.triaged_at, overturned.decided_at) if overturned else result.triaged_at
     elif decided is not None:
         outcome, decided_at = decided.outcome, decided.decided_at
         source = _source(decided, audited=result is not None and result.held_for_audit)

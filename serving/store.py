@@ -375,7 +375,7 @@ class Store:
         """Record what a person decided; the same decision twice is recorded once. Returns whether it is new.
 
         Raises UnknownAuthorizationError, or DecisionRefusedError where the decision cannot be: an adverse one by
-        someone who is no medical director, one before the request came, an overturned one with nothing before it.
+        someone who is no medical director, one before the request came or in the future, one that overturns nothing.
         """
         with self._write() as session:
             row = session.scalar(
@@ -393,8 +393,14 @@ class Store:
             received_at = datetime.fromisoformat(json.loads(row.request)["received_at"])
             if decision.decided_at < received_at:
                 raise DecisionRefusedError("decided_at: lies before the request was received")
-            if decision.kind == "overturned" and not earlier and row.route != Route.FAST_TRACK.value:
-                raise DecisionRefusedError("kind: nothing was decided yet that could be overturned")
+            if decision.decided_at > now:
+                raise DecisionRefusedError("decided_at: lies in the future")
+            if decision.kind == "overturned":
+                decided = [past.decided_at for past in earlier if past.kind == "decision"]
+                if not decided and row.route != Route.FAST_TRACK.value:
+                    raise DecisionRefusedError("kind: nothing was decided yet that could be overturned")
+                if decided and decision.decided_at < decided[0]:
+                    raise DecisionRefusedError("decided_at: lies before the decision it overturns")
             session.add(
                 DecisionRow(
                     authorization_id=row.authorization_id,

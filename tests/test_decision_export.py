@@ -26,6 +26,7 @@ from serving.settings import Settings
 from serving.store import Store
 
 DECIDED = datetime(2026, 11, 23, 9, tzinfo=UTC)
+LATER = DECIDED + timedelta(days=3)
 TO_A_NURSE = always(Route.NURSE_REVIEW, "x")
 APPROVED = Decision(Outcome.APPROVED_AS_REQUESTED, DECIDED, "nurse 7", "nurse")
 
@@ -69,7 +70,7 @@ def test_each_way_a_case_can_go_has_its_source(url: str, store: Store, tmp_path:
     overturned = Decision(
         Outcome.APPROVED_AS_REQUESTED, DECIDED + timedelta(days=30), "dr 3", "medical_director", "overturned"
     )
-    store.record_decision("PA-director", overturned, now=DECIDED)
+    store.record_decision("PA-director", overturned, now=overturned.decided_at)
 
     rows = exported(store, tmp_path / "decisions.jsonl")
 
@@ -103,7 +104,7 @@ def test_asking_first_and_approving_later_stays_a_request_that_needed_asking(
 ) -> None:
     submit(url, "PA-1")
     store.record_decision("PA-1", replace(APPROVED, outcome=Outcome.INFORMATION_REQUESTED), now=DECIDED)
-    store.record_decision("PA-1", replace(APPROVED, decided_at=DECIDED + timedelta(days=3)), now=DECIDED)
+    store.record_decision("PA-1", replace(APPROVED, decided_at=LATER), now=LATER)
     row = exported(store, tmp_path / "decisions.jsonl")["PA-1"]
     assert (row["outcome"], row["overturned_to"]) == ("information_requested", None)
 
@@ -172,13 +173,45 @@ def test_only_a_medical_director_records_an_adverse_determination(url: str, stor
     ("decision", "said"),
     [
         (replace(APPROVED, decided_at=DECIDED - timedelta(days=9)), "before the request was received"),
+        (replace(APPROVED, decided_at=LATER + timedelta(days=1)), "lies in the future"),
         (replace(APPROVED, kind="overturned"), "nothing was decided yet"),
     ],
 )
 def test_a_decision_that_cannot_be_is_refused(url: str, store: Store, decision: Decision, said: str) -> None:
     submit(url, "PA-1")
     with pytest.raises(DecisionRefusedError, match=said):
-        store.record_decision("PA-1", decision, now=DECIDED)
+        store.record_decision("PA-1", decision, now=LATER)
+
+
+def test_nothing_is_overturned_before_it_was_decided(url: str, store: Store) -> None:
+    submit(url, "PA-1")
+    store.record_decision("PA-1", replace(APPROVED, decided_at=LATER), now=LATER)
+    with pytest.raises(DecisionRefusedError, match="before the decision it overturns"):
+        store.record_decision("PA-1", replace(APPROVED, kind="overturned"), now=LATER)
+
+
+def test_a_fast_track_that_was_taken_back_says_so(url: str, store: Store, tmp_path: Path) -> None:
+    submit(url, "PA-1", routed)
+    taken_back = Decision(Outcome.APPROVED_MODIFIED, DECIDED, "nurse 7", "nurse", "overturned")
+    store.record_decision("PA-1", taken_back, now=LATER)
+    row = exported(store, tmp_path / "decisions.jsonl")["PA-1"]
+    assert (row["source"], row["outcome"], row["overturned_to"]) == (
+        "fast_track",
+        "approved_as_requested",
+        "approved_modified",
+    )
+    assert row["decided_at"] <= row["overturned_at"]
+
+
+def test_an_audited_case_of_before_the_share_was_kept_is_left_out_and_counted(
+    url: str, store: Store, tmp_path: Path
+) -> None:
+    submit(url, "PA-1", routed, drawn=0.0)
+    store.record_decision("PA-1", APPROVED, now=DECIDED)
+    with store._engine.execution_options(writes=True).begin() as connection:
+        connection.exec_driver_sql("UPDATE authorizations SET audit_probability = NULL")
+    done = export_decisions(store, tmp_path / "decisions.jsonl")
+    assert (done.cases, done.unweighed) == (0, 1)
 
 
 def test_a_decision_about_nothing_we_know_is_refused(store: Store) -> None:
@@ -187,11 +220,11 @@ def test_a_decision_about_nothing_we_know_is_refused(store: Store) -> None:
 
 
 def test_the_commands_take_decisions_in_and_write_history_out(url: str, store: Store, tmp_path: Path) -> None:
-    submit(url, "PA-1")
+    submit(url, "PA-1", received_at="2024-11-20T15:04:05Z")
     lines = [
-        {"external_id": "PA-1", "outcome": "approved_as_requested", "decided_at": "2026-11-23T09:00:00Z",
+        {"external_id": "PA-1", "outcome": "approved_as_requested", "decided_at": "2024-11-23T09:00:00Z",
          "decided_by": "nurse 7", "role": "nurse"},
-        {"external_id": "PA-2", "outcome": "approved_as_requested", "decided_at": "2026-11-23T09:00:00Z",
+        {"external_id": "PA-2", "outcome": "approved_as_requested", "decided_at": "2024-11-23T09:00:00Z",
          "decided_by": "nurse 7", "role": "nurse"},
         {"external_id": "PA-1", "outcome": "no"},
     ]  # fmt: skip

@@ -36,6 +36,9 @@ Progress = Callable[[int, int], None]
 GROUPS = ("age_band", "sex", "line_of_business")
 """What reports compare groups of members by. None of it is a feature."""
 
+HISTORY_FILE = "history.json"
+"""What became of the rows of own history, beside the table that was prepared from it."""
+
 _CHUNK = 50
 _AHEAD = 2
 _PREFIX = "f_"
@@ -201,7 +204,10 @@ def prepare(cases: Path, table: Path, *, processes: int = 2, progress: Progress 
         raise DatasetError(f"{cases}: cannot be read ({error.strerror}); run generate first") from error
     if total == 0:
         raise DatasetError(f"{cases}: holds no case")
-    return write_table(_generated(cases), total, table, processes=processes, progress=progress)
+    dataset = write_table(_generated(cases), total, table, processes=processes, progress=progress)
+    # It tells of own history, which the table no longer holds.
+    table.with_name(HISTORY_FILE).unlink(missing_ok=True)
+    return dataset
 
 
 def write_table(

@@ -458,7 +458,9 @@ def _standing(
 
 
 def _distribution(values: Numbers, weights: Numbers) -> dict[str, Any]:
-    """Shares by bin, with bins beside the smallest and the largest value that are empty now."""
+    """Shares by bin, with bins beside the smallest and the largest value that are empty now; ``n`` is the effective number
+    of cases.
+    """
     distinct = np.unique(values)
     if len(distinct) <= _FEW_VALUES:
         inner = (distinct[:-1] + distinct[1:]) / 2
@@ -472,7 +474,7 @@ def _distribution(values: Numbers, weights: Numbers) -> dict[str, Any]:
     return {
         "edges": [float(edge) for edge in edges],
         "shares": [round(float(share), 8) for share in shares / shares.sum()],
-        "n": len(values),
+        "n": float(weights.sum() ** 2 / (weights**2).sum()),
     }
 
 

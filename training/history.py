@@ -25,7 +25,7 @@ from typing import Any
 
 from models.decisions import DecisionSource, Outcome
 from training.config import SETTLED_AFTER_DAYS, SPLIT_SHARES, Split
-from training.dataset import Dataset, LabelledCase, Progress, write_table
+from training.dataset import HISTORY_FILE, Dataset, LabelledCase, Progress, write_table
 from training.errors import DatasetError
 from training.history_schema import HistoryRow, RowProblem, check_columns, parse_row
 
@@ -161,7 +161,7 @@ def prepare_history(
     """
     plan = plan_history(path, known_by=known_by, settled_after=settled_after)
     dataset = write_table(plan.cases(), plan.summary.used, table, processes=processes, progress=progress)
-    table.with_name("history.json").write_text(json.dumps(asdict(plan.summary), indent=2) + "\n")
+    table.with_name(HISTORY_FILE).write_text(json.dumps(asdict(plan.summary), indent=2) + "\n")
     return dataset, plan.summary
 
 
