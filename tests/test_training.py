@@ -353,8 +353,8 @@ def test_every_entry_point_of_mlproject_is_a_command() -> None:
 
     project = yaml.safe_load((ROOT / "MLproject").read_text())
     commands = {info.callback.__name__ for info in command_line.app.registered_commands if info.callback}
-    assert set(project["entry_points"]) == commands
-    assert commands >= {"generate", "prepare", "train", "evaluate", "promote", "drift", "main"}
+    assert set(project["entry_points"]) <= commands
+    assert set(project["entry_points"]) >= {"generate", "prepare", "train", "evaluate", "promote", "drift", "main"}
     for name, entry in project["entry_points"].items():
         assert entry["command"].startswith(f"python -m training {name}")
         assert all(f"--{option} {{{option}}}" in entry["command"] for option in entry["parameters"])
