@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from training.config import (
     DEMONSTRATION_TARGET,
     FALSE_ALARM,
     SETTLED_AFTER_DAYS,
+    STORIES,
 )
 
 app = typer.Typer(
@@ -32,6 +34,8 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives th
 Out = Annotated[Path, typer.Option("--out", help="Directory of cases, table and candidate.")]
 Processes = Annotated[int, typer.Option("--processes", min=1, help="Worker processes that read requests.")]
 Only = Annotated[list[str] | None, typer.Option("--service", help="Only this service; may be given more than once.")]
+Sound = Annotated[float, typer.Option("--sound", min=0.0, max=1.0, help="Share of stories that meet their policy.")]
+Typos = Annotated[float, typer.Option("--typos", min=0.0, max=1.0, help="Share of longer words mistyped.")]
 OneService = Annotated[str, typer.Option("--service", help="Policy id of the service.")]
 Target = Annotated[
     float, typer.Option("--target", min=0.0001, max=0.5, help="Most fast-tracked requests that may not be approved.")
@@ -49,13 +53,15 @@ def generate(
     out: Out = DATA_DIRECTORY,
     processes: Processes = 2,
     service: Only = None,
+    sound: Sound = STORIES.sound,
+    typos: Typos = 0.004,
 ) -> None:
     """Write generated requests with labels to OUT/cases.jsonl."""
     from training.synthetic.generator import Settings, generate_lines
 
     out.mkdir(parents=True, exist_ok=True)
     pending, done = out / "cases.jsonl.pending", 0
-    settings = Settings(services=tuple(service or ()))
+    settings = Settings(stories=replace(STORIES, sound=sound), typos=typos, services=tuple(service or ()))
     with _progress("Writing requests") as advance, pending.open("w", encoding="utf-8") as file:
         for lines in generate_lines(n, seed, settings, processes=processes):
             file.writelines(line + "\n" for line in lines)

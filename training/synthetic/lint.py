@@ -19,7 +19,7 @@ from training.synthetic.values import Value
 from training.synthetic.writing import placeholders
 
 _DRAWS = 60
-_SOUND = StoryShares(sound=1.0, edge=0.2, second_flaw=0.0)
+_SOUND = StoryShares(sound=1.0, edge_when_sound=0.2)
 
 
 def problems(service: Service, policy: CoveragePolicy | None) -> list[str]:
@@ -117,8 +117,12 @@ def _names(service: Service, policy: CoveragePolicy) -> Iterator[str]:
             yield f"pathways.{name}: give diagnoses here or for the whole service"
         for diagnosis in pathway.diagnoses:
             yield from _listed(policy, f"pathways.{name}.diagnoses", diagnosis.code)
+            yield from _conditions(
+                service, f"pathways.{name}.diagnoses", (*diagnosis.when, *diagnosis.unless), service.elements
+            )
     for diagnosis in service.diagnoses:
         yield from _listed(policy, "diagnoses", diagnosis.code)
+        yield from _conditions(service, "diagnoses", (*diagnosis.when, *diagnosis.unless), service.elements)
     codes = {(code.system, code.code.upper()) for code in policy.codes}
     for number, variant in enumerate(service.requests):
         if (variant.system, variant.code.upper()) not in codes:

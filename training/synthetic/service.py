@@ -150,12 +150,14 @@ class Exclusion(_Conditional):
 
 
 class Diagnosis(_Part):
-    """A diagnosis of the request, with what stands beside it."""
+    """A diagnosis of the request, with what stands beside it. ``when`` and ``unless`` as for states."""
 
     code: str
     description: str
     weight: float = Field(default=1.0, gt=0)
     further: tuple[Diagnosis, ...] = ()
+    when: Listed = ()
+    unless: Listed = ()
 
 
 class RequestVariant(_Part):

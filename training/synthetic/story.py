@@ -128,7 +128,8 @@ def imagine(
     """
     pathway_name = pick(random, {name: pathway.weight for name, pathway in service.pathways.items()})
     pathway = service.pathways[pathway_name]
-    sound, edge = random.random() < shares.sound, random.random() < shares.edge
+    sound = random.random() < shares.sound
+    edge = random.random() < (shares.edge_when_sound if sound else shares.edge_when_not)
     two = not edge and random.random() < shares.second_flaw
     for _ in range(_TRIES):
         needed, extra, rivals = _needed(random, service, pathway_name)
@@ -152,7 +153,8 @@ def imagine(
     _draw_values(random, service, states, exclusion, visit, bank, values)
     variants = [each for each in service.requests if not each.pathways or pathway_name in each.pathways]
     variants = variants or list(service.requests)
-    diagnoses = pathway.diagnoses or service.diagnoses
+    listed = pathway.diagnoses or service.diagnoses
+    diagnoses = [each for each in listed if applies(each.when, each.unless, states, exclusion)] or list(listed)
     return Story(
         service=service,
         pathway=pathway_name,
