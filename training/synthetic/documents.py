@@ -157,8 +157,8 @@ def _finish(random: Random, story: Story, everyday: Everyday, page: _Sheet) -> D
     """Clutter and an opening around what is told, then the layout."""
     kind, skip = page.kind, story.service.clutter_skip
     if kind.opening if kind.opening is not None else kind.layout == "note":
-        problems = story.service.problem.bank(everyday.name)
-        problem = page.pen.say(problems)
+        fitting = [each for each in story.service.problem if _applies(each.when, each.unless, story)]
+        problem = page.pen.say((fitting or story.service.problem)[0].bank(everyday.name))
         opening = random.choice(everyday.phrases["opening"]).replace("{problem}", problem)
         page.add("hpi", page.pen.fill(opening), first=True)
     if kind.clutter if kind.clutter is not None else kind.layout == "note":

@@ -82,6 +82,10 @@ def _names(service: Service, policy: CoveragePolicy) -> Iterator[str]:
             for number, statement in enumerate(content.also):
                 yield from _places(service, f"{place}.also.{number}", statement.where)
                 yield from _conditions(service, f"{place}.also.{number}", (*statement.when, *statement.unless), known)
+    for number, problem in enumerate(service.problem):
+        yield from _conditions(service, f"problem.{number}", (*problem.when, *problem.unless), known)
+        if not problem.seen:
+            yield f"problem.{number}: give phrases under seen and under unseen"
     for name, exclusion in service.exclusions.items():
         yield from _places(service, f"exclusions.{name}", exclusion.where)
         if name in service.elements:
@@ -249,7 +253,8 @@ _Fields = tuple[str, Mapping[str, Value]]
 
 def _all_phrases(service: Service) -> Iterator[tuple[str, Phrases, list[_Fields]]]:
     """Every place where phrases stand, with the fields they may use besides the service's."""
-    yield "problem", service.problem, []
+    for number, problem in enumerate(service.problem):
+        yield f"problem.{number}", problem, []
     for name, element in service.elements.items():
         of_element: _Fields = (f"elements.{name}.fields", element.fields)
         for state, content in element.states.items():

@@ -85,6 +85,14 @@ class _Conditional(Phrases):
     age: Pair | None = None
 
 
+class Problem(_Conditional):
+    """What the patient is seen for: completes "48-year-old woman seen for ..."."""
+
+
+def _problems(value: Any) -> Any:
+    return (value,) if isinstance(value, dict) else value
+
+
 class Statement(_Conditional):
     """One sentence in one place; ``where`` is ``document.section``, one of several is drawn."""
 
@@ -236,7 +244,7 @@ class Service(_Part):
     other_side_asked: float = Field(default=0.0, ge=0)
     requests: tuple[RequestVariant, ...] = Field(min_length=1)
     diagnoses: tuple[Diagnosis, ...] = ()
-    problem: Phrases
+    problem: Annotated[tuple[Problem, ...], BeforeValidator(_problems), Field(min_length=1)]
     fields: Mapping[str, Value] = {}
     pathways: Mapping[str, Pathway] = Field(min_length=1)
     elements: Mapping[str, Element] = Field(min_length=1)
