@@ -45,13 +45,13 @@ class StoryShares:
     """How often a generated story is sound, and how often sound and unsound ones lie where reviewers may differ.
 
     ``sound`` stands well below the 94 % Medicare Advantage approves, so that fewer cases teach as much about failing. Of
-    what a clinic sends as meeting the criteria one in ten is a close call, of what does not meet them two in five: most
-    clinics know the criteria and fall just short. ``second_flaw``: share of clear failures with another beside.
+    what a clinic sends as meeting the criteria one in fourteen is a close call, of what does not meet them nearly every
+    second one: clinics know the criteria, so that what falls short mostly falls just short. ``second_flaw``: share of clear failures with another beside.
     """
 
     sound: float = 0.68
-    edge_when_sound: float = 0.10
-    edge_when_not: float = 0.40
+    edge_when_sound: float = 0.07
+    edge_when_not: float = 0.45
     second_flaw: float = 0.12
 
 
