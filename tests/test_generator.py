@@ -12,6 +12,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 from random import Random
+from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -83,6 +84,9 @@ def test_every_request_follows_the_contract(cases: list[SyntheticCase]) -> None:
     for case in cases[:800]:
         request = parse_request(case.request)
         assert request.external_id == case.request["external_id"]
+        covering = load_policies().covering(request)
+        assert covering is not None
+        assert covering.policy_id == case.service or case.beyond == "unlisted_diagnosis"
         assert 1 <= len(request.documents) <= 6
         assert all(document.text.strip() for document in request.documents)
         assert not re.search(r"[{}]", json.dumps([document.text for document in request.documents]))
@@ -349,3 +353,11 @@ def test_text_is_carried_forward_into_newer_notes_and_words_are_mistyped(cases: 
     assert 0.02 < repeated / 1000 < 0.25
     clean = generate_case(3, 11, Settings(typos=0)).request["documents"]
     assert clean != generate_case(3, 11, Settings(typos=0.5)).request["documents"]
+
+
+@pytest.mark.slow
+def test_twenty_thousand_requests_take_less_than_five_minutes_on_two_cores() -> None:
+    begun = perf_counter()
+    written = sum(len(lines) for lines in generate_lines(20_000, 7, processes=2))
+    assert written == 20_000
+    assert perf_counter() - begun < 300

@@ -46,7 +46,8 @@ class StoryShares:
 
     ``sound`` stands well below the 94 % Medicare Advantage approves, so that fewer cases teach as much about failing. Of
     what a clinic sends as meeting the criteria one in fourteen is a close call, of what does not meet them nearly every
-    second one: clinics know the criteria, so that what falls short mostly falls just short. ``second_flaw``: share of clear failures with another beside.
+    second one: clinics know the criteria, so that what falls short mostly falls just short. ``second_flaw``: share of
+    clear failures with another beside.
     """
 
     sound: float = 0.68

@@ -9,7 +9,7 @@ from random import Random
 
 from features.criteria import combine_statuses
 from features.policy import CoveragePolicy, Criterion, load_policies
-from features.types import Status
+from features.types import Diagnosis, Status
 from training.config import StoryShares
 from training.synthetic.banks import load_everyday
 from training.synthetic.documents import BUILT_IN
@@ -19,6 +19,7 @@ from training.synthetic.values import Value
 from training.synthetic.writing import placeholders
 
 _DRAWS = 60
+_DAY = date(2026, 8, 17)
 _SOUND = StoryShares(sound=1.0, edge_when_sound=0.2)
 
 
@@ -28,7 +29,7 @@ def problems(service: Service, policy: CoveragePolicy | None) -> list[str]:
         return [f"policy_id: there is no policy {service.policy_id} in features/policies"]
     found = [*_leaves(service, policy), *_names(service, policy), *_states(service), *_phrases(service)]
     if not found:
-        found += _pathways(service, policy)
+        found += [*_close_calls(service), *_chosen(service, policy), *_pathways(service, policy)]
     return list(dict.fromkeys(found))
 
 
@@ -139,6 +140,8 @@ def _names(service: Service, policy: CoveragePolicy) -> Iterator[str]:
         for pathway_name in variant.pathways:
             if pathway_name not in service.pathways:
                 yield f"requests.{number}.pathways: there is no pathway {pathway_name}"
+        if service.other_side_asked and not all("{side}" in text for text in variant.description):
+            yield f"requests.{number}.description: other_side_asked needs a side; write {{side}}"
         if policy.side_required and not all("{side}" in text for text in variant.description):
             yield f"requests.{number}.description: the policy needs a side; write {{side}}"
     for name, kind in service.documents.items():
@@ -274,6 +277,35 @@ def _all_phrases(service: Service) -> Iterator[tuple[str, Phrases, list[_Fields]
         yield f"documents.{name}.title", kind.title, []
 
 
+def _close_calls(service: Service) -> Iterator[str]:
+    """Reviewers may differ about something that is met and about something that is not."""
+    met = failing = False
+    for pathway in service.pathways.values():
+        for group in pathway.needs:
+            for text in group.of:
+                name, states = need(text)
+                element = service.elements[name]
+                good = states or element.good()
+                met |= any(element.states[state].edge for state in good)
+                failing |= any(content.edge for state, content in element.states.items() if state not in good)
+    for missing, kind in ((not met, "a met"), (not failing, "a failing")):
+        if missing:
+            yield f"elements: {kind} state of a needed element should be near or ambiguous"
+
+
+def _chosen(service: Service, policy: CoveragePolicy) -> Iterator[str]:
+    """Where several policies share a code, the request's diagnosis must choose this one."""
+    listed = [*service.diagnoses, *(each for pathway in service.pathways.values() for each in pathway.diagnoses)]
+    for number, variant in enumerate(service.requests):
+        sharing = load_policies().for_service(variant.system, variant.code, _DAY)
+        others = [each for each in sharing if each.policy_id != policy.policy_id and each.diagnoses]
+        for diagnosis in listed:
+            for other in others:
+                code = diagnosis.code.replace("{1r2l}", "1")
+                if other.supports(Diagnosis(system="ICD-10-CM", code=code, description=None)):
+                    yield f"requests.{number}: with {diagnosis.code} the policy {other.policy_id} may be taken instead"
+
+
 def _pathways(service: Service, policy: CoveragePolicy) -> Iterator[str]:
     """Every pathway, drawn sound many times, meets the policy."""
     from training.synthetic.generator import draw_person
@@ -283,9 +315,7 @@ def _pathways(service: Service, policy: CoveragePolicy) -> Iterator[str]:
         for number in range(_DRAWS):
             random = Random(f"{name}/{number}")  # noqa: S311  # a fixed trial, nothing secret
             person = draw_person(random, service)
-            story = imagine(
-                random, alone, policy, person, date(2026, 8, 17), "seen" if number % 2 else "unseen", _SOUND
-            )
+            story = imagine(random, alone, policy, person, _DAY, "seen" if number % 2 else "unseen", _SOUND)
             judgement = judge(story, policy)
             if not judgement.met:
                 lacking = [
