@@ -35,8 +35,8 @@ FALSE_ALARM = 0.01
 class Disagreement:
     """How often two reviewers decide differently: near a threshold, on documentation that needs reading into, else."""
 
-    near: float = 0.13
-    ambiguous: float = 0.13
+    near: float = 0.15
+    ambiguous: float = 0.15
     clear: float = 0.0015
 
 

@@ -23,6 +23,7 @@ _CLUTTER = (
     ("medications", "other_medicine", 0.35),
     ("allergies", "allergy", 0.2),
     ("social", "social", 0.4),
+    ("ros", "systems", 0.3),
     ("family", "relatives", 0.3),
     ("vitals", "vitals", 0.6),
     ("exam", "heart_lungs", 0.35),

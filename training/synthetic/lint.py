@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from importlib import resources
@@ -19,6 +20,9 @@ from training.synthetic.values import Value
 from training.synthetic.writing import placeholders
 
 _DRAWS = 60
+_SHORT = 25
+"""A phrase of so few characters may stand in another without being the same words."""
+_NOT_WORDS = re.compile(r"\{\w+\}|\W+")
 _DAY = date(2026, 8, 17)
 _SOUND = StoryShares(sound=1.0, edge_when_sound=0.2)
 
@@ -235,9 +239,20 @@ def _phrases(service: Service) -> Iterator[str]:
         other = shared["unseen" if bank == "seen" else "seen"]
         for phrase in everyday & set(other):
             yield f"{other[phrase]}: the phrase stands in the other bank of everyday.yaml: {phrase[:60]}"
+    seen_words = {_words(phrase): place for phrase, place in shared["seen"].items()}
     for phrase, place in shared["unseen"].items():
-        if phrase in shared["seen"]:
-            yield f"{place}: the same phrase under seen ({shared['seen'][phrase]}): {phrase[:60]}"
+        words = _words(phrase)
+        if words in seen_words:
+            yield f"{place}: the same phrase under seen ({seen_words[words]}): {phrase[:60]}"
+        elif len(words) > _SHORT:
+            within = next((where for seen, where in seen_words.items() if words in seen), None)
+            if within is not None:
+                yield f"{place}: the phrase is part of one under seen ({within}): {phrase[:60]}"
+
+
+def _words(phrase: str) -> str:
+    """A phrase without placeholders, punctuation and case: what makes two phrases the same."""
+    return " ".join(_NOT_WORDS.sub(" ", phrase).split()).lower()
 
 
 def _fields(place: str, fields: Mapping[str, Value], known: set[str]) -> tuple[set[str], list[str]]:

@@ -17,7 +17,7 @@ from training.synthetic.values import Drawn, Value
 _STRONGEST = (Status.CONFLICTING, Status.MET, Status.NOT_MET, Status.NOT_DOCUMENTED)
 _VISITS_FROM = date(2026, 1, 15)
 _VISIT_DAYS = 300
-_TRIES = 5
+_TRIES = 12
 OTHER_SIDE = "other_side_asked"
 """The name of a failure: the request names the other side than the notes."""
 
@@ -138,6 +138,8 @@ def imagine(
         stand_ins = {name for failed in flaws for name in rivals.get(need(failed)[0], ())}
         extra = {name: share for name, share in extra.items() if name not in stand_ins}
         states = _states(random, service, pathway_name, needed, extra, fixed, exclusion, person, visit)
+        if not _consistent(service, fixed, states, exclusion):
+            continue
         # Another branch may be met although this one fails; mostly another failure is looked for.
         if (
             sound
@@ -199,6 +201,12 @@ def _turns(
     exclusion = next((name for name in beside if name != OTHER_SIDE), None)
     names = [flaw.state if flaw.element is None else f"{flaw.element}={flaw.state}" for flaw in drawn]
     return fixed, exclusion, OTHER_SIDE in beside, names
+
+
+def _consistent(service: Service, fixed: Mapping[str, str], states: Mapping[str, str], exclusion: str | None) -> bool:
+    """Whether the states that turn the story fit what else was drawn."""
+    contents = [service.elements[name].state(state) for name, state in fixed.items()]
+    return all(applies(content.when, content.unless, states, exclusion) for content in contents)
 
 
 def leaf_statuses(service: Service, states: Mapping[str, str]) -> dict[str, Status]:
