@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from features.policy import CoveragePolicy, load_policies
 from training.__main__ import app
 from training.service_check import BankCheck, check_service, report
-from training.synthetic.service import ServiceError, load_services
+from training.synthetic.lint import problems
+from training.synthetic.service import ServiceError, load_services, parse_service
 from training.synthetic.showing import show
+from training.synthetic.sketch import sketch
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,14 @@ def test_a_misreading_is_reported_with_its_sentence(monkeypatch: pytest.MonkeyPa
     assert "instruction=taught  instruction: met in" in lines
     assert "The device was not taught." in lines
     assert "HELD BACK" in lines
+
+
+@pytest.mark.parametrize("policy", load_policies().policies, ids=lambda policy: policy.policy_id)
+def test_the_sketch_of_every_policy_is_a_file_that_lacks_only_words(policy: CoveragePolicy) -> None:
+    service = parse_service("\n".join(sketch(policy)), "sketch")
+    words = ("writes nothing", "an empty phrase", "nothing_is_written", "among the policy's diagnoses", "under seen")
+    left = [each for each in problems(service, policy) if not any(word in each for word in words)]
+    assert not left, "\n".join(left)
 
 
 def test_shown_cases_fulfil_the_conditions() -> None:

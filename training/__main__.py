@@ -84,6 +84,16 @@ def lint_services(service: Only = None) -> None:
         raise typer.Exit(2)
 
 
+@app.command("sketch-service")
+def sketch_service(service: OneService) -> None:
+    """Print the outline of a service's file: its pathways, elements and exclusions, from its policy."""
+    from training.synthetic.generator import policy_of
+    from training.synthetic.sketch import sketch
+
+    for line in sketch(policy_of(service)):
+        _say(line)
+
+
 @app.command("show-case")
 def show_case(
     service: OneService,

@@ -165,7 +165,11 @@ def _finish(random: Random, story: Story, everyday: Everyday, page: _Sheet) -> D
     if kind.clutter if kind.clutter is not None else kind.layout == "note":
         _add_clutter(random, everyday, page, skip)
     title = _title(page.pen, kind.title, everyday)
-    return Draft(page.name, kind.type, page.day, page.pen.lay_out(page.sections, title))
+    text = page.pen.lay_out(page.sections, title)
+    if kind.signed is not None:
+        signature = page.pen.say(everyday.phrases["signature"])
+        text += "\n" + signature.replace("[who]", page.pen.say(everyday.phrases[kind.signed]))
+    return Draft(page.name, kind.type, page.day, text)
 
 
 def _add_clutter(random: Random, everyday: Everyday, page: _Sheet, skip: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from features.policy import Role
 from training.errors import TrainingError
 from training.synthetic.values import Value
 
@@ -216,6 +217,7 @@ class DocumentKind(_Part):
     """A kind of document the clinics send. ``share``: how often it is sent even where nothing asks for it.
 
     Its date is ``date`` (a field of the story) plus ``days``, or ``days_ago`` before the visit where there is none.
+    ``signed``: who signs it, on its last line.
     """
 
     type: DocumentType
@@ -225,6 +227,7 @@ class DocumentKind(_Part):
     days: Pair = (0, 0)
     days_ago: Pair = (0, 0)
     title: Phrases = Phrases()
+    signed: Role | None = None
     opening: bool | None = None
     clutter: bool | None = None
 
