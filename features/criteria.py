@@ -415,7 +415,7 @@ def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping
 
 
 def _region_elsewhere(fact: Fact, by_concept: Mapping[str, Sequence[Fact]]) -> str | None:
-    """The part of the body of the same treatment where another document says it: one that ended in the same weeks."""
+    """The part of the body of the same treatment where another document says it of the same episode."""
     if fact.category != "treatment":
         return None
     regions = {
@@ -427,8 +427,12 @@ def _region_elsewhere(fact: Fact, by_concept: Mapping[str, Sequence[Fact]]) -> s
 
 
 def _same_episode(one: Fact, other: Fact) -> bool:
+    """By when they ended; where one has no dates, by how long they took ("7 weeks of PT per chart")."""
     ends = [fact.ended or fact.date for fact in (one, other)]
-    return ends[0] is not None and ends[1] is not None and abs((ends[0] - ends[1]).days) <= 21
+    if ends[0] is not None and ends[1] is not None:
+        return abs((ends[0] - ends[1]).days) <= 21
+    lengths = [_days(fact) for fact in (one, other)]
+    return lengths[0] is not None and lengths[1] is not None and abs(lengths[0] - lengths[1]) <= 14
 
 
 def _before_its_document(fact: Fact, document: Document) -> bool:

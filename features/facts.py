@@ -42,6 +42,8 @@ _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
 _NEARBY_SIDE = 400
 _FEWEST_LISTED_VISITS = 4
+_SOON_AFTER = 250
+"""Characters within which a note that says something is gone may go on that it came back."""
 _FEW_VISITS = 2
 """A treatment of so few visits was not carried out, whatever else is said of it."""
 _COUNTS_AROUND = 150
@@ -126,6 +128,7 @@ class FactReader:
             for number in range(len(note.mentions))
         ]
         facts = _with_tests_of_results(note, facts)
+        facts = _outdated(note, facts)
         facts = _with_treatment_of_document(note, facts, expressions)
         facts += _dose_facts(note, facts)
         facts += [_measurement_fact(note, number, sides, studied) for number in range(len(note.measurements))]
@@ -338,6 +341,28 @@ def _with_tests_of_results(note: Note, facts: list[Fact]) -> list[Fact]:
             replace(fact, date=fact.date or test.date, laterality=fact.laterality or test.laterality) if test else fact
         )
     return shared
+
+
+def _outdated(note: Note, facts: list[Fact]) -> list[Fact]:
+    """What lasted until something else the note soon tells is past: "pain gone after surgery ... now it came back"."""
+    ends = [
+        fact
+        for fact in facts
+        if fact.assertion.is_patients_own and any(fact.concept in m.concept.until for m in note.mentions)
+    ]
+    if not ends:
+        return facts
+    dated = []
+    for mention, fact in zip(note.mentions, facts, strict=True):
+        end = next(
+            (e for e in ends if e.concept in mention.concept.until and 0 <= e.start - fact.end <= _SOON_AFTER), None
+        )
+        if end is not None and not fact.assertion.historical:
+            cue = Cue("historical", end.start, end.end, end.concept)
+            assertion = replace(fact.assertion, historical=True, cues=(*fact.assertion.cues, cue))
+            fact = replace(fact, assertion=assertion)
+        dated.append(fact)
+    return dated
 
 
 def _regions(note: Note) -> list[str | None]:

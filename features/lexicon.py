@@ -95,7 +95,8 @@ class Concept:
     ``ignore`` names assertion flags that are never set on it: a planned operation is hypothetical as a treatment but a
     fact as a plan. ``needs_result`` marks an examination sign that says nothing until a result stands beside it.
     ``region`` is the part of the body it belongs to, where it has one; ``result_of`` is the test whose result it is and
-    whose date and side it shares.
+    whose date and side it shares. What the note soon after says of one of ``until`` makes it a thing of the past: pain
+    that was gone until it came back.
     """
 
     concept_id: str
@@ -107,6 +108,7 @@ class Concept:
     needs_result: bool = False
     region: str | None = None
     result_of: str | None = None
+    until: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _term(entry: Any, where: str, *, as_written: bool) -> Term:
 
 def _concept(concept_id: str, data: Mapping[str, Any], category: str, file: str) -> Concept:
     where = f"{file}: {concept_id}"
-    allowed = {"name", "codes", "terms", "abbreviations", "ignore", "needs_result", "region", "result_of"}
+    allowed = {"name", "codes", "terms", "abbreviations", "ignore", "needs_result", "region", "result_of", "until"}
     unknown = sorted(set(data) - allowed)
     if unknown:
         raise LexiconError(f"{where}: unknown key {unknown[0]}; known are {', '.join(sorted(allowed))}")
@@ -189,6 +191,7 @@ def _concept(concept_id: str, data: Mapping[str, Any], category: str, file: str)
         bool(data.get("needs_result", False)),
         data.get("region"),
         data.get("result_of"),
+        frozenset(data.get("until", ())),
     )
 
 

@@ -35,6 +35,9 @@ No <negated>fever</>, <negated>chills</>,
 There is no evidence of <negated>fracture</>.
 Without <negated>saddle anesthesia</> or <negated>bowel incontinence</>.
 Negative for <negated>DVT</>.
+ROS neg: <negated>fever</>, <negated>weight loss</>, night sweats, <negated>bladder dysfunction</>.
+No <negated>trauma</>, <negated>fever</>.
+Without any <negated>injury</> right <>leg pain</> came on.
 <negated>Pulmonary embolism</> was ruled out.
 <negated>Fracture</> is not seen.
 <negated>Effusion</>: none.

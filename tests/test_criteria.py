@@ -267,6 +267,15 @@ def test_another_part_of_the_body_does_not_count() -> None:
     assert "another part of the body (neck)" in result.explanation
 
 
+def test_a_course_of_the_same_length_elsewhere_tells_which_part_it_was_for() -> None:
+    asked: Any = {"concept": "physical_therapy", "regions": "[lumbar]"}
+    undated = therapy(value=7.0, unit="wk")
+    hip = therapy(region="hip", began=days_before(90), ended=days_before(39))
+    long_ago = therapy(region="hip", began=days_before(900), ended=days_before(700))
+    assert status([undated, hip], **asked) is SILENT
+    assert status([undated, long_ago], **asked) is MET
+
+
 def test_a_course_without_a_part_takes_that_of_the_same_course_elsewhere() -> None:
     at = context({"d1": document(""), "d2": document("", "d2", "therapy_note")})
     vague = therapy(region=None, ended=days_before(30))

@@ -361,3 +361,16 @@ def test_facts_are_numbered_in_the_order_they_stand() -> None:
     facts = facts_in("Low back pain. No fever. AHI 22. Completed PT for 8 weeks.")
     assert [fact.fact_id for fact in facts] == [f"f{number}" for number in range(1, len(facts) + 1)]
     assert [fact.start for fact in facts] == sorted(fact.start for fact in facts)
+
+
+@pytest.mark.parametrize(
+    ("text", "past"),
+    [
+        ("Did great after the operation, leg pain gone. Seven weeks ago the pain came back.", True),
+        ("Her symptoms resolved for five months, then they returned.", True),
+        ("Pain is now gone. Return if numbness worsens.", False),
+        ("Symptoms resolved. No recurrence of symptoms since.", False),
+    ],
+)
+def test_what_was_gone_and_came_back_is_past(text: str, past: bool) -> None:
+    assert first("symptoms_resolved", text).assertion.historical is past

@@ -90,5 +90,6 @@ def test_the_packaged_lexicon_is_sound() -> None:
         assert concept.name
         assert concept.category in CATEGORIES
         assert concept.result_of is None or lexicon.concepts[concept.result_of].category == "test"
+        assert concept.until <= lexicon.concepts.keys()
         for term in concept.terms:
             assert all(any(segment.variants) for segment in term.segments)
