@@ -148,6 +148,8 @@ def _fits(tokens: Tokens, first: int, last: int, term: Term) -> bool:
         tokens.words[max(first - _NEAR_BEFORE_OR_AFTER, 0) : last + _NEAR_BEFORE_OR_AFTER]
     ):
         return False
+    if term.not_within and term.not_within.intersection(tokens.words[first:last]):
+        return False
     if term.not_before and last < len(tokens.words) and tokens.words[last] in term.not_before:
         words = tokens.words
         if all(follow(words, last, last, len(words), phrase) is None for phrase in term.unless_then):

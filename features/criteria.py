@@ -548,6 +548,16 @@ def _order(
         ]
         if when is None or (ends and when < max(ends)):
             return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented before the treatment ended.")
+    if evidence.not_before:
+        events = [
+            day
+            for c in evidence.not_before
+            for f in by_concept.get(c, ())
+            if (day := f.date or f.began) and _happened(f) and not f.assertion.negated
+        ]
+        if when is None or (events and when < max(events)):
+            event = context.name(evidence.not_before[0])
+            return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented before the latest {event}.")
     return None
 
 

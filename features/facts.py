@@ -273,6 +273,14 @@ def _with_result(assertion: Assertion, result: tuple[str, int, int], mention: Me
     return replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
 
 
+def _of_a_value(assertion: Assertion, start: int, text: str) -> Assertion:
+    """A number that is given is not denied by a denial beyond a comma: "no fracture, KL 0"."""
+    if not assertion.negated:
+        return assertion
+    cues = tuple(c for c in assertion.cues if c.flag != "negated" or c.end > start or "," not in text[c.end : start])
+    return replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
+
+
 def _with_boxes(assertion: Assertion, mention: Mention, denied: _Denied) -> Assertion:
     """What stands beside an empty box, or is answered no, is denied."""
     box = None if assertion.negated else denied.box_of(mention.start)
@@ -422,7 +430,7 @@ def _measurement_fact(note: Note, number: int, sides: _Sides, studied: date | No
         end=measurement.end,
         text=text[measurement.start : measurement.end],
         section=_section(note.sections, measurement.start),
-        assertion=note.measurement_assertions[number],
+        assertion=_of_a_value(note.measurement_assertions[number], measurement.start, text),
         value=measurement.value,
         unit=measurement.unit,
         date=studied,

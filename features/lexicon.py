@@ -11,7 +11,7 @@ A file holds one category and its concepts::
         abbreviations: [{term: PT, not_beside: [INR, PTT]}]
 
 ``terms`` match whatever their case, ``abbreviations`` as written. Either may be an entry with ``not_beside`` (it does not
-count within three words of one of those), ``not_before`` (nor where one of those follows at once, ``unless_then`` one of
+count within three words of one of those), ``not_within`` (nor where a gap holds one of those), ``not_before`` (nor where one of those follows at once, ``unless_then`` one of
 these phrases begins there: "PT was" is a patient, "PT was done" is not) or ``beside`` (it counts only within six words of
 one of those). In a term ``a|b`` are alternatives for one word (``xray|x_ray``: an alternative of
 two words), ``word?`` may be missing and ``<n>`` stands for up to ``n`` words of the same sentence.
@@ -85,6 +85,7 @@ class Term:
     beside: frozenset[str] = frozenset()
     not_beside: frozenset[str] = frozenset()
     not_before: frozenset[str] = frozenset()
+    not_within: frozenset[str] = frozenset()
     unless_then: tuple[tuple[Segment, ...], ...] = ()
 
 
@@ -154,9 +155,11 @@ def parse_term(term: str, where: str = "term") -> tuple[Segment, ...]:
 
 def _term(entry: Any, where: str, *, as_written: bool) -> Term:
     data = dict(entry) if isinstance(entry, Mapping) else {"term": str(entry)}
-    unknown = set(data) - {"term", "beside", "not_beside", "not_before", "unless_then"}
+    unknown = set(data) - {"term", "beside", "not_beside", "not_before", "not_within", "unless_then"}
     if unknown or not isinstance(data.get("term"), str):
-        raise LexiconError(f"{where}: a term has term, beside, not_beside, not_before and unless_then, all text")
+        raise LexiconError(
+            f"{where}: a term has term, beside, not_beside, not_before, not_within and unless_then, all text"
+        )
     return Term(
         data["term"],
         parse_term(data["term"], where),
@@ -164,6 +167,7 @@ def _term(entry: Any, where: str, *, as_written: bool) -> Term:
         beside=frozenset(str(word).lower() for word in data.get("beside", ())),
         not_beside=frozenset(str(word).lower() for word in data.get("not_beside", ())),
         not_before=frozenset(str(word).lower() for word in data.get("not_before", ())),
+        not_within=frozenset(str(word).lower() for word in data.get("not_within", ())),
         unless_then=tuple(parse_term(str(phrase), where) for phrase in data.get("unless_then", ())),
     )
 

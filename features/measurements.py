@@ -166,6 +166,8 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
             name = entry.get("concept", f"entry {index + 1}") if isinstance(entry, dict) else f"entry {index + 1}"
             raise LexiconError(f"measurements.yaml: {name}: missing or malformed field ({error})") from error
         units |= dict.fromkeys([kind.concept, *(v.concept for v in kind.variants if v.concept)], kind.unit)
+        if kind.form == "arc":
+            units[f"{kind.concept}_start"] = kind.unit
         contexts |= {variant.context for variant in kind.variants if variant.context}
         for name in names:
             kinds[_normal(name.lower())] = kind
@@ -407,7 +409,7 @@ def _named(
             replace(base, concept="blood_pressure_diastolic", value=diastolic, high=upper),
         ]
     if kind.form == "arc" and high is not None:
-        return [replace(base, concept="range_of_motion_start", high=None), replace(base, value=high, high=None)]
+        return [replace(base, concept=f"{base.concept}_start", high=None), replace(base, value=high, high=None)]
     if kind.concept == "visual_acuity":
         return [_log_acuity(lower, start, value_end, value.start(), value_end, number, comparator, lo, hi)]
     return [base]

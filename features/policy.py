@@ -80,7 +80,7 @@ class Evidence(_Part):
     - ``within``: it was so no longer than this before the request; ``beyond``: it was so at least this long before;
     - ``onset_within``: it began or happened no longer than this before the request, by a date or length the notes give;
     - ``before``: dated before the earliest fact of these concepts; ``not_before_end_of``: not dated before the latest of
-      these treatments ended.
+      these treatments ended; ``not_before``: nor before the latest of these events.
 
     Where it stands:
 
@@ -109,6 +109,7 @@ class Evidence(_Part):
     beyond: Span | None = None
     before: tuple[str, ...] = ()
     not_before_end_of: tuple[str, ...] = ()
+    not_before: tuple[str, ...] = ()
     same_side: bool = False
     regions: tuple[str, ...] = ()
     document_types: tuple[DocumentType, ...] = ()
@@ -360,7 +361,7 @@ def unknown_concepts(policy: CoveragePolicy, lexicon: Lexicon, measurements: fro
     named = [
         (place, concept)
         for place, evidence in policy.leaves()
-        for concept in (*evidence.concepts, *evidence.before, *evidence.not_before_end_of)
+        for concept in (*evidence.concepts, *evidence.before, *evidence.not_before_end_of, *evidence.not_before)
     ]
     named += [("condition", concept) for concept in policy.condition]
     return [f"{place}: {concept}" for place, concept in named if concept not in known]

@@ -368,6 +368,22 @@ def test_not_before_end_of_asks_for_a_visit_after_the_treatment() -> None:
     assert of(symptom, therapy(ended=days_before(9), course=Course.PLANNED)) is MET
 
 
+def test_not_before_leaves_out_what_was_found_before_the_latest_event() -> None:
+    at = context({"d1": document("", day=days_before(40)), "d2": document("", "d2", day=days_before(5))})
+    whole = policy(leaf_yaml("meniscal_tear", not_before="[knee_injury]"))
+
+    def of(*facts: Fact) -> Status:
+        numbered = [replace(made, fact_id=f"f{n}") for n, made in enumerate(facts, 1)]
+        return evaluate(whole, numbered, at)[0].status
+
+    torn = fact("meniscal_tear")
+    injury = fact("knee_injury", document_id="d2", date=days_before(60))
+    assert of(torn) is MET
+    assert of(torn, injury) is MET
+    assert of(torn, injury, replace(injury, date=days_before(20))) is SILENT
+    assert of(torn, replace(injury, date=days_before(20), assertion=Assertion(family=True))) is MET
+
+
 def test_affirmed_and_denied_is_conflicting_with_both_facts() -> None:
     result = judge([fact("fever"), fact("fever", assertion=Assertion(negated=True))])
     assert result.status is TORN

@@ -374,3 +374,24 @@ def test_facts_are_numbered_in_the_order_they_stand() -> None:
 )
 def test_what_was_gone_and_came_back_is_past(text: str, past: bool) -> None:
     assert first("symptoms_resolved", text).assertion.historical is past
+
+
+def test_a_value_behind_a_denial_and_a_comma_is_given() -> None:
+    assert not first("kellgren_lawrence", "Left knee: no fracture, KL 1.").assertion.negated
+
+
+@pytest.mark.parametrize(
+    ("text", "torn", "intact"),
+    [
+        ("Complex tear of the posterior horn of the medial meniscus. Lateral meniscus intact.", "medial", "lateral"),
+        ("Lateral meniscus: radial tear of the body. Medial meniscus normal.", "lateral", "medial"),
+        ("Medial meniscus intact, lateral meniscus torn.", "lateral", "medial"),
+        ("PHMM tear to the inferior surface; LM, cruciates and MCL intact.", "medial", "lateral"),
+        ("ACL tear, medial meniscus normal, lateral meniscus normal.", None, "medial"),
+    ],
+)
+def test_the_meniscus_that_is_torn_is_told_from_the_other(text: str, torn: str | None, intact: str) -> None:
+    found = {fact.concept for fact in facts_in(text, "imaging") if not fact.assertion.negated}
+    tears = {concept for concept in ("medial_meniscal_tear", "lateral_meniscal_tear") if concept in found}
+    assert tears == ({f"{torn}_meniscal_tear"} if torn else set())
+    assert f"{intact}_meniscus_intact" in found
