@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from enum import IntEnum
 
 from features.authors import authors_of
+from features.dates import age_on
 from features.durations import to_days
 from features.lexicon import Concept, Lexicon
 from features.policy import Comparison, CoveragePolicy, Criterion, Evidence, HumanReview, Role
@@ -48,6 +49,7 @@ class Context:
     side: Laterality | None
     documents: Mapping[str, Document]
     names: Mapping[str, str]
+    age: int | None = None
     authors: dict[str, frozenset[Role]] = field(default_factory=dict)
 
     def roles(self, document: Document) -> frozenset[Role]:
@@ -76,6 +78,7 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
         side=side,
         documents={document.document_id: document for document in request.documents},
         names={concept.concept_id: _within_a_sentence(concept) for concept in lexicon.concepts.values()},
+        age=age_on(request.member.birth_date, request.received_at.date()),
     )
 
 
@@ -103,6 +106,8 @@ def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context
         by_concept.setdefault(fact.concept, []).append(fact)
     guards = []
     for item in policy.human_review:
+        if any(fact.assertion.is_patients_own for concept in item.unless for fact in by_concept.get(concept, ())):
+            continue
         shown = _shown(item, by_concept, context)
         if shown:
             guards.append(Guard("human_must_look", f"{item.statement}.", tuple(fact.fact_id for fact in shown)))
@@ -378,6 +383,9 @@ def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping
     name = name[0].upper() + name[1:]
     flags = fact.assertion
     document = context.documents[fact.document_id]
+    limits = evidence.member_age
+    if limits is not None and (context.age is None or not limits.min <= context.age <= limits.max):
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} counts only at another age than the member's.")
     if evidence.same_side and context.side and fact.laterality not in (None, "bilateral", context.side):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for the {fact.laterality} side only.")
     region = fact.region or (_region_elsewhere(fact, by_concept) if evidence.regions else None)

@@ -876,3 +876,8 @@ def _from_verbs(lower: str, text: str, mentions: Sequence[DateMention], used: se
         if _start_verb_pattern().search(window):
             begun = index
     return found
+
+
+def age_on(birth: date, day: date) -> int:
+    """Completed years of someone born on ``birth``."""
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))

@@ -14,6 +14,7 @@ from importlib import resources
 import yaml
 
 from features.assertion import Target, packaged_engine
+from features.dates import age_on
 from features.durations import to_days
 from features.laterality import find_laterality
 from features.lexicon import load_lexicon
@@ -159,10 +160,6 @@ def _reading_guards(request: AuthorizationRequest) -> Iterable[Guard]:
             yield Guard("missing_pages", f"Document {document.document_id} says it has more pages; missing: {pages}.")
 
 
-def _age_on(birth: date, day: date) -> int:
-    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
-
-
 def about_someone_else(document: Document, request: AuthorizationRequest) -> str | None:
     """What in the document contradicts the member ("age", "birth date", "sex"), None where nothing does.
 
@@ -181,7 +178,7 @@ def about_someone_else(document: Document, request: AuthorizationRequest) -> str
         targets = [Target(match.start(), match.end(), "finding") for match in ages]
         assertions = packaged_engine().assess_targets(tokens, split_sentences(text), find_sections(tokens), targets)
         latest = max(request.received_at.date(), document.date or date.min)
-        expected = {_age_on(birth, document.date or latest), _age_on(birth, latest)}
+        expected = {age_on(birth, document.date or latest), age_on(birth, latest)}
         own = [
             m for m, assertion in zip(ages, assertions, strict=True) if not (assertion.family or assertion.historical)
         ]
@@ -304,7 +301,7 @@ def request_guards(
 def _scope_guards(request: AuthorizationRequest, policy: CoveragePolicy) -> Iterable[Guard]:
     if request.review_type not in policy.review_types:
         yield Guard("review_type", f"The policy is not written for {request.review_type} review.")
-    age = _age_on(request.member.birth_date, request.received_at.date())
+    age = age_on(request.member.birth_date, request.received_at.date())
     if not policy.age.min <= age <= policy.age.max:
         yield Guard("age_outside_policy", "The member's age is outside what the policy is written for.")
     if (request.service.units or 1) > policy.most_units:

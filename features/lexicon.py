@@ -11,10 +11,11 @@ A file holds one category and its concepts::
         abbreviations: [{term: PT, not_beside: [INR, PTT]}]
 
 ``terms`` match whatever their case, ``abbreviations`` as written. Either may be an entry with ``not_beside`` (it does not
-count within three words of one of those), ``not_within`` (nor where a gap holds one of those), ``not_before`` (nor where one of those follows at once, ``unless_then`` one of
-these phrases begins there: "PT was" is a patient, "PT was done" is not) or ``beside`` (it counts only within six words of
-one of those). In a term ``a|b`` are alternatives for one word (``xray|x_ray``: an alternative of
-two words), ``word?`` may be missing and ``<n>`` stands for up to ``n`` words of the same sentence.
+count within three words of one of those), ``not_within`` (nor where a gap holds one of those), ``not_before`` (nor where
+one of those follows at once, ``unless_then`` one of these phrases begins there: "PT was" is a patient, "PT was done" is
+not) or ``beside`` (it counts only within six words of one of those). In a term ``a|b`` are alternatives for one word
+(``xray|x_ray``: an alternative of two words), ``word?`` may be missing and ``<n>`` stands for up to ``n`` words of the same
+sentence.
 """
 
 from __future__ import annotations

@@ -372,6 +372,8 @@ def _named(
     stop = min(hi, end + _WINDOW)
     named = _normal(name.group()).lower()
     kind = lexicon.by_name[named]
+    if kind.form == "fraction" and kind.totals and (scored := _score_before_its_name(kind, lower, start, end, lo)):
+        return scored
     head = kind.head.match(lower, end, stop)
     if head is None:
         return []
@@ -433,6 +435,24 @@ def _grade_before_pattern() -> re.Pattern[str]:
 @cache
 def _log_before_pattern() -> re.Pattern[str]:
     return re.compile(r"(?<![\d./-])(?P<value>-?[0-3]?\.\d{1,2})\s$")
+
+
+@cache
+def _score_before_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![\d./-])(?P<value>\d{1,3})\s?(?:/|of|out\sof)\s?(?P<total>\d{1,3})\s(?:points\s)?(?:on|in|by|for)\s"
+        r"(?:(?:the|a|an|his|her|their|another|today's|repeat|our)\s){0,2}$"
+    )
+
+
+def _score_before_its_name(kind: _Kind, lower: str, start: int, end: int, lo: int) -> list[Measurement]:
+    """A score told before the name of its scale: "scored 19 of 30 on the MoCA"."""
+    offset = max(lo, start - 40)
+    before = _score_before_pattern().search(lower[offset:start])
+    if before is None or int(before["total"]) not in kind.totals or not kind.low <= int(before["value"]) <= kind.high:
+        return []
+    begin, first, last = offset + before.start(), offset + before.start("value"), offset + before.end("total")
+    return [Measurement(kind.concept, begin, end, first, last, float(before["value"]), kind.unit)]
 
 
 def _before_its_name(kind: _Kind, lower: str, start: int, end: int, lo: int, hi: int) -> list[Measurement]:

@@ -61,12 +61,20 @@ class Comparison(_Part):
     unit: str
 
 
+class AgeLimits(_Part):
+    """Completed years of age the policy is written for."""
+
+    min: int = 0
+    max: int = 130
+
+
 class Evidence(_Part):
     """Which facts show a criterion. Every part that is given must hold of one and the same fact.
 
     What it is:
 
     - ``concepts``: lexicon concepts or measurements, any of them;
+    - ``member_age``: it counts at this age of the member on the day of the request (a new headache from 50);
     - ``positive``: an examination sign needs a positive result;
     - ``compared``: the measured value lies within all of these limits;
     - ``contexts``: how a value was measured (``room_air``, ``right_eye``), any of them;
@@ -96,6 +104,7 @@ class Evidence(_Part):
     """
 
     concepts: tuple[str, ...] = Field(min_length=1)
+    member_age: AgeLimits | None = None
     positive: bool = False
     compared: tuple[Comparison, ...] = ()
     contexts: tuple[str, ...] = ()
@@ -171,11 +180,16 @@ class Criterion(_Part):
 
 
 class HumanReview(_Part):
-    """Something that always goes to a human where the facts show it."""
+    """Something that always goes to a human where the facts show it.
+
+    ``unless`` names concepts that explain it where the notes show one as the patient's own: the MRIs that a drug's label
+    asks for are no needless repetition.
+    """
 
     id: Identifier
     statement: str = Field(min_length=10)
     evidence: Evidence
+    unless: tuple[str, ...] = ()
 
 
 class Source(_Part):
@@ -198,13 +212,6 @@ class Effective(_Part):
 
     since: date = Field(alias="from")
     until: date | None = Field(default=None, alias="to")
-
-
-class AgeLimits(_Part):
-    """Completed years of age the policy is written for."""
-
-    min: int = 0
-    max: int = 130
 
 
 class CoveragePolicy(_Part):
@@ -363,5 +370,6 @@ def unknown_concepts(policy: CoveragePolicy, lexicon: Lexicon, measurements: fro
         for place, evidence in policy.leaves()
         for concept in (*evidence.concepts, *evidence.before, *evidence.not_before_end_of, *evidence.not_before)
     ]
+    named += [(item.id, concept) for item in policy.human_review for concept in item.unless]
     named += [("condition", concept) for concept in policy.condition]
     return [f"{place}: {concept}" for place, concept in named if concept not in known]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.criteria import Context, combine_statuses, evaluate, human_review
-from features.policy import CoveragePolicy, parse_policy
+from features.policy import CoveragePolicy, HumanReview, parse_policy
 from features.types import Assertion, Course, CriterionResult, Fact, Status
 
 MET, NOT_MET, SILENT, TORN = Status.MET, Status.NOT_MET, Status.NOT_DOCUMENTED, Status.CONFLICTING
@@ -384,6 +384,13 @@ def test_not_before_leaves_out_what_was_found_before_the_latest_event() -> None:
     assert of(torn, replace(injury, date=days_before(20), assertion=Assertion(family=True))) is MET
 
 
+def test_a_leaf_may_count_at_an_age_of_the_member_only() -> None:
+    asked: Any = {"concept": "headache", "member_age": "{min: 50}"}
+    assert status([fact("headache")], replace(context(), age=63), **asked) is MET
+    assert status([fact("headache")], replace(context(), age=49), **asked) is SILENT
+    assert status([fact("headache")], context(), **asked) is SILENT
+
+
 def test_affirmed_and_denied_is_conflicting_with_both_facts() -> None:
     result = judge([fact("fever"), fact("fever", assertion=Assertion(negated=True))])
     assert result.status is TORN
@@ -451,6 +458,22 @@ def test_a_human_looks_at_every_doubt_but_not_at_denials_and_relatives() -> None
     assert shown([fact("fever", assertion=Assertion(negated=True))]) == []
     assert shown([fact("fever", assertion=Assertion(family=True))]) == []
     assert shown([]) == []
+
+
+def test_what_explains_an_exclusion_takes_it_back() -> None:
+    item = HumanReview.model_validate(
+        {
+            "id": "look",
+            "statement": "An MRI is on file",
+            "evidence": {"concepts": ["brain_mri"]},
+            "unless": ["lecanemab"],
+        }
+    )
+    whole = policy(leaf_yaml("stroke")).model_copy(update={"human_review": (item,)})
+    scan, drug = fact("brain_mri", "test"), fact("lecanemab", "treatment")
+    assert human_review(whole, [scan], context())
+    assert not human_review(whole, [scan, drug], context())
+    assert human_review(whole, [scan, replace(drug, assertion=Assertion(negated=True))], context())
 
 
 assertions = st.builds(Assertion, negated=st.booleans(), uncertain=st.booleans(), family=st.booleans())

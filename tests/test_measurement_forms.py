@@ -439,3 +439,16 @@ def test_pressures_acuities_and_computed_values_have_their_forms_and_near_misses
     ):  # fmt: skip
         assert len({form[0] for form in forms}) >= 25
         assert len(set(misses)) >= 10
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "value"),
+    [
+        ("He scored 19 of 30 on the MoCA (16 years of schooling).", "moca", 19),
+        ("22/30 on MMSE today.", "mmse", 22),
+        ("She got 2 out of 5 on the Mini-Cog.", "mini_cog", 2),
+        ("MoCA 24/30, was 26/30 on the MoCA of 2024.", "moca", 24),
+    ],
+)
+def test_a_score_may_stand_before_the_name_of_its_scale(text: str, concept: str, value: float) -> None:
+    assert [m.value for m in find_measurements(text) if m.concept == concept][0] == value
