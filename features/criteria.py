@@ -106,8 +106,6 @@ def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context
         by_concept.setdefault(fact.concept, []).append(fact)
     guards = []
     for item in policy.human_review:
-        if any(fact.assertion.is_patients_own for concept in item.unless for fact in by_concept.get(concept, ())):
-            continue
         shown = _shown(item, by_concept, context)
         if shown:
             guards.append(Guard("human_must_look", f"{item.statement}.", tuple(fact.fact_id for fact in shown)))
@@ -115,6 +113,10 @@ def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context
 
 
 def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context: Context) -> list[Fact]:
+    if item.unless is not None and any(
+        finding.says is _Says.SUPPORTS for finding in _findings(item.unless, context, by_concept)
+    ):
+        return []
     shown = []
     for fact in _facts(item.evidence, by_concept):
         flags = fact.assertion
@@ -538,6 +540,9 @@ def _order(
     fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
 ) -> _Finding | None:
     when = context.documents[fact.document_id].date
+    if evidence.before and fact.category == "record" and fact.date and when and fact.date < when:
+        # A letter that says on which day the patient was evaluated stands for that day.
+        when = fact.date
     if evidence.before:
         tests = [context.when(f) for c in evidence.before for f in by_concept.get(c, ()) if _happened(f)]
         known = [day for day in tests if day is not None]
@@ -545,7 +550,8 @@ def _order(
             return _Finding(fact, _Says.INCOMPLETE, f"{name}: the dates that show the order of events are missing.")
         if when > max(known):
             return _Finding(fact, _Says.AGAINST, f"{name} is documented on {when.isoformat()}, after the test.")
-        if not any(when <= day and _elsewhere(fact, day, context) for day in known):
+        written = context.documents[fact.document_id].date
+        if not any(when < day or (when == day and written != day) for day in known):
             return _Finding(fact, _Says.INCOMPLETE, f"{name}: no document shows it before the test.")
     if evidence.not_before_end_of:
         ends = [
@@ -571,11 +577,6 @@ def _order(
 
 def _happened(fact: Fact) -> bool:
     return fact.assertion.is_patients_own and fact.context != "limit"
-
-
-def _elsewhere(fact: Fact, day: date, context: Context) -> bool:
-    """Whether ``day`` is not just the date of the fact's own document: a visit does not precede itself."""
-    return context.documents[fact.document_id].date != day
 
 
 def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool:

@@ -41,6 +41,10 @@ _DOSE_BEGINS_WITHIN = 25
 _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
 _NEARBY_SIDE = 400
+_DATE_REACH = 36
+_DATE_LEADS_TO_VALUE = re.compile(r"[^,;\d]*")
+"""Words between a date and the value it dates: no other number, no comma."""
+_SINCE = re.compile(r"\b(?:since|until|till|from|by|dx|dob|born)\b\W*$", re.IGNORECASE)
 _FEWEST_LISTED_VISITS = 4
 _SOON_AFTER = 250
 """Characters within which a note that says something is gone may go on that it came back."""
@@ -131,7 +135,9 @@ class FactReader:
         facts = _outdated(note, facts)
         facts = _with_treatment_of_document(note, facts, expressions)
         facts += _dose_facts(note, facts)
-        facts += [_measurement_fact(note, number, sides, studied) for number in range(len(note.measurements))]
+        facts += [
+            _measurement_fact(note, number, sides, studied, expressions) for number in range(len(note.measurements))
+        ]
         facts.sort(key=lambda fact: (fact.start, fact.end, fact.concept))
         return facts
 
@@ -415,7 +421,25 @@ class _Sides:
         return self._mentions[before].side if before >= 0 and self._starts[before] >= earliest else self._only
 
 
-def _measurement_fact(note: Note, number: int, sides: _Sides, studied: date | None) -> Fact:
+def _dated_value(
+    expressions: TimeExpressions, text: str, measurement: Measurement, lo: int, today: date | None
+) -> date | None:
+    """The date that stands right before a value: "PSG in 2016: AHI 6", "Echo 9/2025 EF 50"."""
+    for named in reversed(expressions.dates):
+        if named.end > measurement.start:
+            continue
+        between = text[named.end : measurement.start]
+        if named.start < lo or len(between) > _DATE_REACH or not _DATE_LEADS_TO_VALUE.fullmatch(between):
+            return None
+        if _SINCE.search(text[max(lo, named.start - 12) : named.start]) or named.relative:
+            return None
+        return named.last if today is None or named.last < today else None
+    return None
+
+
+def _measurement_fact(
+    note: Note, number: int, sides: _Sides, studied: date | None, expressions: TimeExpressions
+) -> Fact:
     measurement = note.measurements[number]
     text = note.document.text
     place = bisect_left(note.sentences, measurement.start + 1, key=lambda sentence: sentence[0]) - 1
@@ -433,7 +457,7 @@ def _measurement_fact(note: Note, number: int, sides: _Sides, studied: date | No
         assertion=_of_a_value(note.measurement_assertions[number], measurement.start, text),
         value=measurement.value,
         unit=measurement.unit,
-        date=studied,
+        date=_dated_value(expressions, text, measurement, sentence[0], note.document.date) or studied,
         laterality=sides.of(measurement.start, measurement.end, *sentence),
         context="limit" if limit else ("computed" if measurement.computed else measurement.context),
     )

@@ -369,12 +369,17 @@ def _diagnosis_guards(request: AuthorizationRequest, policy: CoveragePolicy, fac
             if (prefix := concept.codes.get("icd10cm", "").replace(".", "")) and code.startswith(prefix)
         }
         spoken = [fact for fact in facts if fact.concept in concepts]
-        if spoken and not concepts & own:
+        suspected = policy.suspected and any(_suspected(fact) for fact in spoken)
+        if spoken and not concepts & own and not suspected:
             yield Guard(
                 "diagnosis_not_supported",
                 "The notes mention a diagnosis of the request only as absent, uncertain or a relative's.",
                 tuple(fact.fact_id for fact in spoken),
             )
+
+
+def _suspected(fact: Fact) -> bool:
+    return fact.assertion.uncertain and not fact.assertion.negated and not fact.assertion.family
 
 
 def _age_guards(request: AuthorizationRequest, policy: CoveragePolicy) -> Iterable[Guard]:

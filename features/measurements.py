@@ -19,6 +19,7 @@ from typing import Any, Literal
 from features.errors import LexiconError
 from features.lesion_sizes import LESION_UNIT, LesionWords, find_lesion_sizes, read_lesion_words
 from features.numbers import WORD_NUMBER, lowered, to_number
+from features.oximetry import arrival_of_panel, conditions, gas_of_panel, time_below, unnamed_saturations
 
 Comparator = Literal["=", "<", ">", "<=", ">="]
 
@@ -176,6 +177,7 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
     except (KeyError, TypeError, AttributeError) as error:
         raise LexiconError(f"measurements.yaml: lesions: missing or malformed ({error})") from error
     units |= dict.fromkeys(lesions.all_concepts, LESION_UNIT)
+    units |= OXIMETRY_UNITS
     return MeasurementLexicon(
         _name_pattern(kinds), kinds, foreign, anchored, lesions, frozenset(units), units, frozenset(contexts)
     )
@@ -328,7 +330,8 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
     found += _single_letters(lexicon, lower, text, lo, hi, found)
     taken = _Taken(found)
     found += _fractions(lexicon, lower, lo, hi, taken)
-    found += _saturations(lower, lo, hi, taken)
+    found = _oximetry(lower, lo, hi, found, taken)
+    taken = _Taken(found)
     found += _events(lexicon, lower, lo, hi, taken)
     found += _body_size(lower, lo, hi, taken)
     found += _computed_bmi(found, lower, lo, hi)
@@ -915,38 +918,65 @@ def _acuity(lower: str, start: int, end: int, below: float, lo: int, hi: int) ->
     )
 
 
-@cache
-def _after_percent_pattern() -> re.Pattern[str]:
-    return re.compile(
-        r"\s?(?:\(|,)?\s?(?:on\s|in\s|at\s)?(?:(?P<air>room air|ra(?![a-z]))"
-        r"|(?P<oxygen>\d{1,2}(?:\.\d)?\s?(?:l(?:iters?)?|lpm)(?:/min)?(?![a-z])|nasal cannula|nc(?![a-z])))"
+_CONVERTED = {
+    "exertion": "spo2_exertion",
+    "sleep": "spo2_sleep",
+    "recovery": "spo2_recovery",
+    "arrival": "spo2_arrival",
+}
+_SAME_PANEL = 48
+_OF_OXIMETRY = frozenset({"spo2", "spo2_nadir", "spo2_exertion"})
+OXIMETRY_UNITS = {
+    "spo2_sleep": "%",
+    "spo2_recovery": "%",
+    "spo2_arrival": "%",
+    "pao2_arrival": "mm[Hg]",
+    "time_at_or_below_88": "min",
+}
+"""Concepts that only the surroundings of a value tell, and their units."""
+
+
+def _oximetry(lower: str, lo: int, hi: int, found: Sequence[Measurement], taken: _Taken) -> list[Measurement]:
+    """``found`` with saturations that have no name ("92% RA"), how each was measured, and the time below 88 %."""
+    lows = list(time_below(lower, lo, hi))
+    below = _Taken([Measurement("", a, b, a, b, 0.0, "") for a, b, _ in lows])
+    named = [one for one in found if one.concept in _OF_OXIMETRY and not below.overlaps(one.value_start, one.value_end)]
+    spans = sorted(
+        [(one.value_start, one.value_end, None) for one in named]
+        + [
+            (one.start, one.end, one.value)
+            for one in unnamed_saturations(lower, lo, hi)
+            if not taken.overlaps(one.start, one.end) and not below.overlaps(one.start, one.end)
+        ],
+        key=lambda span: span[:2],
     )
-
-
-@cache
-def _before_percent_pattern() -> re.Pattern[str]:
-    return re.compile(r"(?P<air>(?<![a-z])(?:room air|ra)\s(?:at rest\s|rest\s)?)?(?<![\d./-])(?P<value>\d{2,3})\s?$")
-
-
-def _saturations(lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]:
-    """ "92% RA", "RA 95%", "93% on 2 L": saturations without their name."""
-    more: list[Measurement] = []
-    at = lower.find("%", lo, hi)
-    while at != -1:
-        window = lower[max(lo, at - 24) : at]
-        before = _before_percent_pattern().search(window)
-        if before is not None:
-            offset = at - len(window)
-            after = _after_percent_pattern().match(lower, at + 1, min(hi, at + 28))
-            value = float(before.group("value"))
-            value_start, end = offset + before.start("value"), after.end() if after is not None else at + 1
-            start = offset + before.start() if before.group("air") else value_start
-            named = after is not None or before.group("air")
-            if named and 50 <= value <= 100 and not taken.overlaps(value_start, at + 1):
-                context = "on_oxygen" if after is not None and after.group("oxygen") else "room_air"
-                more.append(Measurement("spo2", start, end, value_start, at + 1, value, "%", context=context))
-        at = lower.find("%", at + 1, hi)
-    return more
+    under = dict(
+        zip([span[:2] for span in spans], conditions(lower, [span[:2] for span in spans], lo, hi), strict=True)
+    )
+    read = [
+        one for one in found if one.concept not in _OF_OXIMETRY or not below.overlaps(one.value_start, one.value_end)
+    ]
+    gases = [one for one in read if one.concept == "pao2"]
+    for place, one in enumerate(read):
+        if one.concept in _OF_OXIMETRY and one.comparator == "=":
+            condition = under[one.value_start, one.value_end]
+            concept = one.concept
+            if concept == "spo2" or (concept == "spo2_nadir" and condition.activity == "exertion"):
+                concept = _CONVERTED.get(condition.activity or "", concept)
+            panel = any(0 <= one.start - other.end <= _SAME_PANEL for other in gases)
+            gas = one.context or condition.gas or (gas_of_panel(lower, one.start, lo) if panel else None)
+            read[place] = replace(one, concept=concept, context=gas)
+        elif one.concept == "pao2":
+            gas = one.context or gas_of_panel(lower, one.start, lo)
+            concept = "pao2_arrival" if arrival_of_panel(lower, one.start, lo) else "pao2"
+            read[place] = replace(one, concept=concept, context=gas)
+    for start, end, value in spans:
+        condition = under[start, end]
+        if value is not None and (condition.gas is not None or condition.activity == "exertion"):
+            concept = _CONVERTED.get(condition.activity or "", "spo2")
+            read.append(Measurement(concept, start, end, start, end, value, "%", context=condition.gas))
+    read += [Measurement("time_at_or_below_88", a, b, a, b, minutes, "min") for a, b, minutes in lows]
+    return read
 
 
 def _events(lexicon: MeasurementLexicon, lower: str, lo: int, hi: int, taken: _Taken) -> list[Measurement]:

@@ -180,16 +180,12 @@ class Criterion(_Part):
 
 
 class HumanReview(_Part):
-    """Something that always goes to a human where the facts show it.
-
-    ``unless`` names concepts that explain it where the notes show one as the patient's own: the MRIs that a drug's label
-    asks for are no needless repetition.
-    """
+    """Something that always goes to a human where the facts show it, ``unless`` other facts settle it beyond doubt."""
 
     id: Identifier
     statement: str = Field(min_length=10)
     evidence: Evidence
-    unless: tuple[str, ...] = ()
+    unless: Evidence | None = None
 
 
 class Source(_Part):
@@ -219,8 +215,9 @@ class CoveragePolicy(_Part):
 
     ``family`` is the service family the score's guarantee is given for; ``diagnoses`` are ICD-10-CM prefixes that support
     the service (none: any), ``condition`` the concepts of which the notes must show one as the patient's own (none: not
-    asked); ``side_required`` says the request must name a side; ``regions`` the parts of the body it is for;
-    ``most_units`` how many units may be asked for, ``newest_within`` how old the newest document may be.
+    asked); ``suspected`` says that a suspected diagnosis supports it, as for a test that is to show it;
+    ``side_required`` says the request must name a side; ``regions`` the parts of the body it is for; ``most_units`` how
+    many units may be asked for, ``newest_within`` how old the newest document may be.
     """
 
     policy_id: Identifier
@@ -232,6 +229,7 @@ class CoveragePolicy(_Part):
     codes: tuple[Code, ...] = Field(min_length=1)
     diagnoses: tuple[str, ...] = ()
     condition: tuple[str, ...] = ()
+    suspected: bool = False
     review_types: tuple[ReviewType, ...] = ("prospective",)
     age: AgeLimits = AgeLimits()
     side_required: bool = False
@@ -268,6 +266,7 @@ class CoveragePolicy(_Part):
         """Every place that names facts: the criteria's leaves, then what goes to a human."""
         yield from ((node.id, node.evidence) for node in self.criteria.walk() if node.evidence is not None)
         yield from ((item.id, item.evidence) for item in self.human_review)
+        yield from ((item.id, item.unless) for item in self.human_review if item.unless is not None)
 
     def in_force(self, day: date) -> bool:
         """Whether this version is in force on ``day``."""
@@ -370,6 +369,5 @@ def unknown_concepts(policy: CoveragePolicy, lexicon: Lexicon, measurements: fro
         for place, evidence in policy.leaves()
         for concept in (*evidence.concepts, *evidence.before, *evidence.not_before_end_of, *evidence.not_before)
     ]
-    named += [(item.id, concept) for item in policy.human_review for concept in item.unless]
     named += [("condition", concept) for concept in policy.condition]
     return [f"{place}: {concept}" for place, concept in named if concept not in known]

@@ -460,20 +460,24 @@ def test_a_human_looks_at_every_doubt_but_not_at_denials_and_relatives() -> None
     assert shown([]) == []
 
 
-def test_what_explains_an_exclusion_takes_it_back() -> None:
-    item = HumanReview.model_validate(
-        {
-            "id": "look",
-            "statement": "An MRI is on file",
-            "evidence": {"concepts": ["brain_mri"]},
-            "unless": ["lecanemab"],
-        }
-    )
-    whole = policy(leaf_yaml("stroke")).model_copy(update={"human_review": (item,)})
-    scan, drug = fact("brain_mri", "test"), fact("lecanemab", "treatment")
-    assert human_review(whole, [scan], context())
-    assert not human_review(whole, [scan, drug], context())
-    assert human_review(whole, [scan, replace(drug, assertion=Assertion(negated=True))], context())
+def test_what_settles_the_doubt_keeps_a_human_out_of_it() -> None:
+    unless = "{concepts: [ahi], contexts: [four_percent]}"
+    human = f"[{{id: look, statement: Somebody must look at it, evidence: {{concepts: [fever]}}, unless: {unless}}}]"
+    tree = policy(leaf_yaml("stroke"), human)
+    settled = fact("ahi", "measurement", value=20.0, unit="{events}/h", context="four_percent", fact_id="f2")
+    assert len(human_review(tree, [fact("fever")], context())) == 1
+    assert human_review(tree, [fact("fever"), settled], context()) == ()
+    doubtful = replace(settled, assertion=Assertion(uncertain=True))
+    assert len(human_review(tree, [fact("fever"), doubtful], context())) == 1
+
+
+def test_a_record_speaks_for_the_day_it_names() -> None:
+    test = fact("sleep_study_home", "test", date=days_before(40), fact_id="f2")
+    visit = fact("sleep_evaluation", "record", date=days_before(80))
+    assert status([visit, test], concept="sleep_evaluation", before="[sleep_study_home]") is MET
+    assert status([replace(visit, date=None), test], concept="sleep_evaluation", before="[sleep_study_home]") is not MET
+    symptom = fact("snoring", date=days_before(80))
+    assert status([symptom, test], concept="snoring", before="[sleep_study_home]") is not MET
 
 
 assertions = st.builds(Assertion, negated=st.booleans(), uncertain=st.booleans(), family=st.booleans())

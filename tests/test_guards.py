@@ -185,6 +185,12 @@ def test_a_diagnosis_the_notes_only_deny_goes_to_a_nurse() -> None:
     assert "diagnosis_not_supported" not in codes(document(denied), diagnosis="M54.50")
 
 
+def test_what_a_test_is_to_show_may_be_suspected() -> None:
+    asked = {"code": "95810", "diagnosis": "G47.33"}
+    assert "diagnosis_not_supported" not in codes(document("Loud snoring. I suspect obstructive sleep apnea."), **asked)
+    assert "diagnosis_not_supported" in codes(document("Loud snoring. No obstructive sleep apnea."), **asked)
+
+
 def test_documents_older_than_the_policy_allows_go_to_a_nurse() -> None:
     old = document("Low back pain.", day=days_before(500))
     assert "documents_too_old" in codes(old)
