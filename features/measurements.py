@@ -19,7 +19,7 @@ from typing import Any, Literal
 from features.errors import LexiconError
 from features.lesion_sizes import LESION_UNIT, LesionWords, find_lesion_sizes, read_lesion_words
 from features.numbers import WORD_NUMBER, lowered, to_number
-from features.oximetry import arrival_of_panel, conditions, gas_of_panel, time_below, unnamed_saturations
+from features.oximetry import arrival_of_panel, conditions, gas_of_panel, oxygen_flows, time_below, unnamed_saturations
 
 Comparator = Literal["=", "<", ">", "<=", ">="]
 
@@ -932,6 +932,7 @@ OXIMETRY_UNITS = {
     "spo2_arrival": "%",
     "pao2_arrival": "mm[Hg]",
     "time_at_or_below_88": "min",
+    "oxygen_flow": "L/min",
 }
 """Concepts that only the surroundings of a value tell, and their units."""
 
@@ -975,6 +976,10 @@ def _oximetry(lower: str, lo: int, hi: int, found: Sequence[Measurement], taken:
         if value is not None and (condition.gas is not None or condition.activity == "exertion"):
             concept = _CONVERTED.get(condition.activity or "", "spo2")
             read.append(Measurement(concept, start, end, start, end, value, "%", context=condition.gas))
+    read += [
+        Measurement("oxygen_flow", a, b, a, b, value, "L/min", high=high)
+        for a, b, value, high in oxygen_flows(lower, lo, hi)
+    ]
     read += [Measurement("time_at_or_below_88", a, b, a, b, minutes, "min") for a, b, minutes in lows]
     return read
 

@@ -244,3 +244,36 @@ def time_below(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]
             hours = match["unit"].startswith("h")
             minutes = float(match["value"]) * (60 if hours else 1) + (float(match["minutes"] or 0) if hours else 0)
             yield match.start(), match.end(), minutes
+
+
+@cache
+def _flow_pattern() -> re.Pattern[str]:
+    def amount(value: str, high: str) -> str:
+        return rf"(?<![\d./])(?P<{value}>\d{{1,2}}(?:\.\d)?)(?:\s?(?:-|to)\s?(?P<{high}>\d{{1,2}}))?\s?"
+
+    liters = r"(?:l|liters?|litres?)"
+    per_minute = rf"(?:lpm|l\s?/\s?min(?:ute)?|{liters} (?:per|a) minute)(?![a-z])"
+    words = r"(?:\s(?:of|via|by|per|on|continuous(?:ly)?|home|nocturnal|supplemental|a|the|nasal|flow))*"
+    device = r"\s(?:nc|cannula|o2|oxygen|continuous(?:ly)?|concentrator)(?![a-z])"
+    return re.compile(
+        rf"{amount('value', 'high')}(?:{per_minute}|{liters}(?![a-z/])(?={words}{device}))"
+        r"|(?<![a-z])(?:o2|oxygen|concentrator)(?: (?:at|of|on|x|flow|:))*[\s:]{1,2}"
+        rf"{amount('then', 'upper')}{liters}(?![a-z])"
+    )
+
+
+@cache
+def _after_value_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?:%|percent)\)?,?\s?(?:(?:on|with|via|at|o2|oxygen)\s?)*$")
+
+
+def oxygen_flows(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float, float | None]]:
+    """(start, end, liters a minute, upper end of a range): "2 LPM", "2 L/min", "3 L nasal cannula", "O2 at 2 L".
+
+    The flow on which a saturation was measured ("94% on 2 L") is not one that is ordered.
+    """
+    for match in _flow_pattern().finditer(lower, lo, hi):
+        value, high = match["value"] or match["then"], match["high"] or match["upper"]
+        measured_on = _after_value_pattern().search(lower[max(lo, match.start() - 20) : match.start()])
+        if 0 < float(value) <= 60 and not measured_on:
+            yield match.start(), match.end(), float(value), float(high) if high else None

@@ -63,3 +63,24 @@ def test_the_time_at_a_low_saturation_is_read(text: str, minutes: float) -> None
 @pytest.mark.parametrize("text", ["FEV1 55%, DLCO 60% predicted, on room air", "pain 60% better, RA flare"])
 def test_other_percentages_are_no_saturations(text: str) -> None:
     assert not [one for one in find_measurements(text) if one.concept.startswith("spo2")]
+
+
+@pytest.mark.parametrize(
+    ("text", "flow", "high"),
+    [
+        ("2 LPM NC continuous", 2, None),
+        ("O2 at 2 L via nasal cannula", 2, None),
+        ("home oxygen 2 liters per minute", 2, None),
+        ("3 L nasal cannula", 3, None),
+        ("concentrator at 1.5 L/min", 1.5, None),
+        ("titrate 2-4 LPM", 2, 4),
+    ],
+)
+def test_a_flow_of_oxygen_is_read(text: str, flow: float, high: float | None) -> None:
+    read = [(one.value, one.high) for one in find_measurements(text) if one.concept == "oxygen_flow"]
+    assert read == [(flow, high)]
+
+
+@pytest.mark.parametrize("text", ["FEV1 1.2 L (34%)", "FVC 1.82 L", "2 L of saline", "walks 3 l", "drank 2 liters"])
+def test_other_liters_are_no_flow(text: str) -> None:
+    assert not [one for one in find_measurements(text) if one.concept == "oxygen_flow"]
