@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.criteria import Context, combine_statuses, evaluate, human_review
-from features.policy import CoveragePolicy, HumanReview, parse_policy
+from features.policy import CoveragePolicy, parse_policy
 from features.types import Assertion, Course, CriterionResult, Fact, Status
 
 MET, NOT_MET, SILENT, TORN = Status.MET, Status.NOT_MET, Status.NOT_DOCUMENTED, Status.CONFLICTING

@@ -451,4 +451,4 @@ def test_pressures_acuities_and_computed_values_have_their_forms_and_near_misses
     ],
 )
 def test_a_score_may_stand_before_the_name_of_its_scale(text: str, concept: str, value: float) -> None:
-    assert [m.value for m in find_measurements(text) if m.concept == concept][0] == value
+    assert next(m.value for m in find_measurements(text) if m.concept == concept) == value
