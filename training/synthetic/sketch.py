@@ -23,7 +23,8 @@ def sketch(policy: CoveragePolicy) -> Iterator[str]:
     side = "{side} " if policy.side_required else ""
     for code in policy.codes:
         asked = f'system: {code.system}, code: "{code.code}", description: ["{side}{policy.title}"]'
-        yield f'  - {{{asked}, place_of_service: ["22"]}}'
+        review = "" if "prospective" in policy.review_types else f", review_type: {policy.review_types[0]}"
+        yield f'  - {{{asked}, place_of_service: ["22"]{review}}}'
     yield f"diagnoses:   # prefixes the policy lists: {', '.join(policy.diagnoses) or 'any'}"
     first = policy.diagnoses[0] if policy.diagnoses else "R69"
     yield f'  - {{code: {first}, description: ""}}'
