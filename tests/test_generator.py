@@ -180,7 +180,7 @@ def test_every_pathway_most_states_and_both_labels_are_told(service: str) -> Non
 
 
 def test_every_services_file_is_without_problems() -> None:
-    checked, found = lint_files()
+    checked, found, _ = lint_files()
     assert checked == len(SERVICES) >= 3
     assert not found, "\n".join(found)
 
@@ -251,7 +251,7 @@ def test_a_broken_file_is_named_with_its_place(problem: str) -> None:
     old, new = BROKEN[problem]
     text = small_service()
     assert old in text
-    incomplete = ("no element shows the leaf", "none has the flag")
+    incomplete = ("no element shows the leaf",)
     assert all(any(words in each for words in incomplete) for each in problems(parse_service(text, "x.yaml"), policy))
     try:
         found = problems(parse_service(text.replace(old, new, 1), "x.yaml"), policy)

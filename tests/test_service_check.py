@@ -76,7 +76,8 @@ def test_shown_cases_fulfil_the_conditions() -> None:
 def test_the_commands_print_and_set_exit_codes(tmp_path: Path) -> None:
     runner = CliRunner()
     linted = runner.invoke(app, ["lint-services", "--service", "knee-mri"])
-    assert (linted.exit_code, linted.stdout) == (0, "1 files, 0 problems\n")
+    assert linted.exit_code == 0
+    assert linted.stdout.endswith("1 files, 0 problems\n")
     shown = runner.invoke(app, ["show-case", "--service", "knee-mri", "--unseen"])
     assert shown.exit_code == 0
     assert "meets policy" in shown.stdout

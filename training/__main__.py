@@ -76,8 +76,8 @@ def lint_services(service: Only = None) -> None:
     """Name every problem of the services' files. Exit code 2 where there is one."""
     from training.synthetic.lint import lint_files
 
-    checked, found = lint_files(tuple(service or ()))
-    for line in found:
+    checked, found, noticed = lint_files(tuple(service or ()))
+    for line in (*(f"notice: {line}" for line in noticed), *found):
         _say(line)
     _say(f"{checked} files, {len(found)} problems")
     if found:
