@@ -33,6 +33,11 @@ _LINKED = 25
 _LEADS_BACK = re.compile(
     r"(?:\b(?:for|x|over|times|lasting)|\bfor (?:the )?(?:past|last|about|almost|over))\s*$", re.IGNORECASE
 )
+_DATED = re.compile(
+    r"\s*(?:was |were )?(?:done |taken |performed |given |obtained )?(?:in|on|dated|from)\s+(?:early |late |mid[- ]?)?",
+    re.IGNORECASE,
+)
+"""What ties a date to the words right before it: "injection in May 2026 helped for two weeks"."""
 _LEADS_ON = re.compile(r"\s*(?:of|with|hx|history)\b", re.IGNORECASE)
 _LOOK_BACK = 400
 _LONGEST_JOINT = 60
@@ -234,7 +239,8 @@ def _nearest(
         bonus, low, high = 0, start, start
         if mention.end <= start:
             low, high = mention.end, start
-            bonus = _LINKED if _LEADS_BACK.search(text[low:high]) else 0
+            words = text[low:high]
+            bonus = _LINKED if _LEADS_BACK.search(words) or _DATED.fullmatch(words) else 0
         elif mention.start >= end:
             low, high = end, mention.start
             bonus = _LINKED if _LEADS_ON.match(text[low:high]) else 0

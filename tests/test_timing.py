@@ -102,3 +102,15 @@ def test_a_date_belongs_to_the_study_and_not_to_the_part_of_the_body() -> None:
 )
 def test_a_report_says_when_its_study_was_done(text: str, day: date | None) -> None:
     assert study_date(text, find_time_expressions(text, TODAY)) == day
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A cortisone shot in May 2026 wore off after two weeks.",
+        "Cortisone injection in May of 2026 helped for two weeks.",
+        "Corticosteroid injection given on May 31, 2026 helped for two weeks.",
+    ],
+)
+def test_a_date_right_after_a_treatment_is_the_treatments(text: str) -> None:
+    assert timings(text)["joint_injection"].on == date(2026, 5, 31)
