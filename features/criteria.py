@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -303,7 +304,7 @@ def _together(findings: list[_Finding], evidence: Evidence, context: Context) ->
             why = f"{name[0].upper()}{name[1:]} is documented {count} of {evidence.times} times needed."
             findings = _said(findings, _Says.INCOMPLETE, why)
     if evidence.change is not None:
-        findings = _changed(findings, evidence.change, context)
+        findings = _changed(findings, evidence, evidence.change, context)
     return findings
 
 
@@ -327,32 +328,95 @@ def _summed(facts: Sequence[Fact]) -> float:
     return float(len(covered)) if covered else sum(undated.values())
 
 
-def _changed(findings: Sequence[_Finding], limit: Comparison, context: Context) -> list[_Finding]:
-    """Whether a measurement moved as far as needed, from its earliest value to its latest, the same side throughout."""
+def _changed(findings: Sequence[_Finding], evidence: Evidence, limit: Comparison, context: Context) -> list[_Finding]:
+    """Whether a measurement moved as far as needed, from its first value to its present one, the same side throughout.
+
+    ``within`` is asked of the present value only.
+    """
     series: dict[tuple[str, str | None, str | None], list[_Finding]] = {}
     for finding in findings:
         if finding.says is _Says.SUPPORTS and isinstance(finding.fact.value, float | int):
             fact = finding.fact
-            series.setdefault((fact.concept, fact.laterality, fact.region), []).append(finding)
-    best: tuple[float, list[_Finding]] | None = None
-    for found in series.values():
-        ordered = sorted(
-            found, key=lambda f: (context.when(f.fact) or date.min, not _earlier_value(f.fact), f.fact.start)
-        )
-        first, last = ordered[0], ordered[-1]
-        moved = _number(last.fact) - _number(first.fact)
-        if first is not last and first.fact.unit == limit.unit and (best is None or abs(moved) > abs(best[0])):
-            best = (moved, [first, last])
-            if _holds(moved, limit.op, limit.value):
-                break
-    if best is None:
+            if fact.unit == limit.unit:
+                series.setdefault((fact.concept, fact.laterality, fact.region), []).append(finding)
+    pairs = [pair for found in series.values() for pair in _pairs(found, context)]
+    if not pairs:
         return _said(findings, _Says.INCOMPLETE, "Only one value is documented; an earlier and a later one are needed.")
-    moved, pair = best
-    name = context.name(pair[0].fact.concept)
-    values = f"{_number(pair[0].fact):g} to {_number(pair[1].fact):g}"
+    if evidence.within is not None:
+        longest = to_days(evidence.within.value, evidence.within.unit) + _SLACK_DAYS
+        recent = [pair for pair in pairs if _age(pair[1].fact, context) <= longest]
+        if not recent:
+            why = "The last value is from too long before the request."
+            return _said(findings, _Says.AGAINST, why)
+        pairs = recent
+    first, last = max(pairs, key=lambda pair: (_far_enough(pair, limit), abs(_moved(pair))))
+    name = context.name(first.fact.concept)
+    values = f"{_number(first.fact):g} to {_number(last.fact):g}"
     why = f"{name[0].upper()}{name[1:]} went from {values}; a change of {limit.op} {limit.value:g} is needed."
-    says = _Says.SUPPORTS if _holds(moved, limit.op, limit.value) else _Says.AGAINST
-    return [replace(finding, says=says, why=why) for finding in pair]
+    says = _Says.SUPPORTS if _far_enough((first, last), limit) else _Says.AGAINST
+    return [replace(finding, says=says, why=why) for finding in (first, last)]
+
+
+def _far_enough(pair: tuple[_Finding, _Finding], limit: Comparison) -> bool:
+    return _holds(_moved(pair), limit.op, limit.value)
+
+
+def _moved(pair: tuple[_Finding, _Finding]) -> float:
+    return _number(pair[1].fact) - _number(pair[0].fact)
+
+
+def _age(fact: Fact, context: Context) -> float:
+    when = context.when(fact)
+    return float("inf") if when is None else (context.day - when).days
+
+
+def _pairs(found: Sequence[_Finding], context: Context) -> list[tuple[_Finding, _Finding]]:
+    """A first and a present value of one series, at most one pair for each present value.
+
+    The present values are those of the latest day that the note does not call earlier ones. Each is held against the
+    earlier value that stands nearest in its own document, else against the values of the first day, where those are the
+    same kind of value (at worst, at best): with several of them the one that moved least, for which muscle or which
+    posture they are of is not known. Two values of one day, neither called earlier, show no change.
+    """
+    present = [finding for finding in found if not _earlier_value(finding.fact)]
+    latest = max((context.when(finding.fact) or date.min for finding in present), default=None)
+    present = [finding for finding in present if (context.when(finding.fact) or date.min) == latest]
+    pairs = _beside(found, present)
+    days = sorted({day for f in found if (day := context.when(f.fact)) is not None and latest and day < latest})
+    if not days:
+        return pairs
+    for kind in {finding.fact.context for finding in present}:
+        then = [f for f in found if context.when(f.fact) == days[0] and f.fact.context in (kind, "earlier")]
+        now = [finding for finding in present if finding.fact.context == kind]
+        if then and now:
+            pairs.append(_closest(then, now))
+    return pairs
+
+
+def _beside(found: Sequence[_Finding], present: Sequence[_Finding]) -> list[tuple[_Finding, _Finding]]:
+    """Each present value with the earlier one of its own document that stands nearest to it, the first of several."""
+    by_document: dict[str, list[_Finding]] = {}
+    for finding in sorted(present, key=lambda one: one.fact.start):
+        by_document.setdefault(finding.fact.document_id, []).append(finding)
+    beside: dict[str, tuple[_Finding, _Finding]] = {}
+    for finding in sorted(found, key=lambda one: one.fact.start):
+        there = by_document.get(finding.fact.document_id, [])
+        if there and _earlier_value(finding.fact):
+            place = bisect_left(there, finding.fact.start, key=lambda one: one.fact.start)
+            near = there[max(place - 1, 0) : place + 1]
+            nearest = min(near, key=lambda one: abs(one.fact.start - finding.fact.start))
+            beside.setdefault(nearest.fact.fact_id, (finding, nearest))
+    return list(beside.values())
+
+
+def _closest(then: Sequence[_Finding], now: Sequence[_Finding]) -> tuple[_Finding, _Finding]:
+    """Of an earlier and a later day's values those two that differ least."""
+    ordered = sorted(now, key=lambda one: _number(one.fact))
+    pairs = []
+    for finding in then:
+        place = bisect_left(ordered, _number(finding.fact), key=lambda one: _number(one.fact))
+        pairs += [(finding, other) for other in ordered[max(place - 1, 0) : place + 1]]
+    return min(pairs, key=lambda pair: abs(_moved(pair)))
 
 
 def _earlier_value(fact: Fact) -> bool:
@@ -411,7 +475,9 @@ def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping
         return _Finding(fact, _Says.AGAINST, f"{name} is only planned or conditional.")
     if flags.uncertain:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is only suspected.")
-    if flags.historical and not evidence.historical:
+    if fact.context == "earlier" and not (evidence.historical or evidence.earlier or evidence.change):
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented as an earlier value, not as the present one.")
+    if flags.historical and not (evidence.historical or evidence.change):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented as past, not as present.")
     if evidence.earlier and not (flags.historical or _before_its_document(fact, document)):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is not said to lie in the past.")
@@ -520,7 +586,8 @@ def _time(
     if when is None:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is in a document without a date.")
     age = (context.day - when).days
-    if evidence.within is not None and age > to_days(evidence.within.value, evidence.within.unit) + _SLACK_DAYS:
+    within = evidence.within if evidence.change is None else None
+    if within is not None and age > to_days(within.value, within.unit) + _SLACK_DAYS:
         return _Finding(fact, _Says.AGAINST, f"{name} is from {when.isoformat()}, too long before the request.")
     if evidence.beyond is not None and age < to_days(evidence.beyond.value, evidence.beyond.unit) - _SLACK_DAYS:
         return _Finding(fact, _Says.AGAINST, f"{name} is from {when.isoformat()}, too close to the request.")

@@ -18,6 +18,17 @@ from typing import Any, Literal
 
 from features.errors import LexiconError
 from features.lesion_sizes import LESION_UNIT, LesionWords, find_lesion_sizes, read_lesion_words
+from features.moved_values import (
+    MovedWords,
+    Row,
+    Series,
+    Tables,
+    glue_pattern,
+    has_moved,
+    read_moved_words,
+    read_series,
+    says_earlier,
+)
 from features.numbers import WORD_NUMBER, lowered, to_number
 from features.oximetry import arrival_of_panel, conditions, gas_of_panel, oxygen_flows, time_below, unnamed_saturations
 
@@ -33,7 +44,8 @@ class Measurement:
     ``value`` is in ``unit`` (UCUM). Of a range ("6-7/10", "KL 2-3", "EF 35-40%") it is the lower end and ``high`` the
     upper one. ``comparator`` other than "=" means a bound, not a measured number ("AHI >= 15", "AHI must be at least 15",
     "eGFR >60"). ``computed`` is a BMI from height and weight, whose spans are in ``parts``. ``context`` is how it was
-    measured: ``room_air``, ``on_oxygen``, ``right_eye``, ``left_eye``, ``both_eyes``, ``worst``, ``best``.
+    measured: ``room_air``, ``on_oxygen``, ``right_eye``, ``left_eye``, ``both_eyes``, ``worst``, ``best``,
+    or ``earlier``: a later value of the same measurement stands in the text.
 
     Visual acuity is in ``{20/x}``: 50 is 20/50 (more is worse), from Snellen fractions in feet or metres and logMAR.
     Muscle strength "4+" is 4.5 and "4-" 3.75, so that 3+ < 4- < 4.
@@ -82,6 +94,9 @@ class _Kind:
     skip_volume: bool
     oxygen: bool
     head_unit: re.Pattern[str]
+    series: Series | None
+    only_moving: frozenset[str]
+    before_name: re.Pattern[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,8 @@ _CONTEXTS_BY_FORM = frozenset({"right_eye", "left_eye", "both_eyes", "room_air",
 class MeasurementLexicon:
     """The kinds of measurement, ready to match; :func:`measurement_lexicon` loads the packaged one.
 
-    ``units`` is the UCUM unit of each concept's values, ``contexts`` every context a value can have.
+    ``units`` is the UCUM unit of each concept's values, ``contexts`` every context a value can have; ``moving`` are the
+    concepts of which an earlier and a present value are told apart, ``fractions`` what those found without a name look like.
     """
 
     names: re.Pattern[str]
@@ -107,9 +123,12 @@ class MeasurementLexicon:
     foreign: re.Pattern[str]
     anchored: Mapping[str, _Anchored]
     lesions: LesionWords
+    moved: MovedWords
     concepts: frozenset[str] = field(default_factory=frozenset)
     units: Mapping[str, str] = field(default_factory=dict)
     contexts: frozenset[str] = _CONTEXTS_BY_FORM
+    moving: frozenset[str] = field(default_factory=frozenset)
+    fractions: Mapping[str, Series] = field(default_factory=dict)
 
 
 _COMPARATORS: dict[str, Comparator] = {
@@ -154,6 +173,7 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         )
         entries = list(data["measurements"])
         anchored = {str(key): _read_anchored(entry) for key, entry in data["anchored"].items()}
+        moved = read_moved_words(data.get("moved", {}))
     except (KeyError, TypeError, AttributeError) as error:
         raise LexiconError(f"measurements.yaml: missing or malformed top level entry ({error})") from error
     kinds: dict[str, _Kind] = {}
@@ -161,8 +181,10 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
     contexts = set(_CONTEXTS_BY_FORM)
     for index, entry in enumerate(entries):
         try:
-            kind = _read_kind(entry, connectors)
-            names = [*(str(name) for name in entry["names"]), *(str(name) for name in entry.get("exact", []))]
+            kind = _read_kind(entry, connectors, moved)
+            names = [str(name) for key in ("names", "exact", "moving") for name in entry.get(key, [])]
+            if not names:
+                raise KeyError("names")
         except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
             name = entry.get("concept", f"entry {index + 1}") if isinstance(entry, dict) else f"entry {index + 1}"
             raise LexiconError(f"measurements.yaml: {name}: missing or malformed field ({error})") from error
@@ -179,7 +201,17 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
     units |= dict.fromkeys(lesions.all_concepts, LESION_UNIT)
     units |= OXIMETRY_UNITS
     return MeasurementLexicon(
-        _name_pattern(kinds), kinds, foreign, anchored, lesions, frozenset(units), units, frozenset(contexts)
+        _name_pattern(kinds),
+        kinds,
+        foreign,
+        anchored,
+        lesions,
+        moved,
+        frozenset(units),
+        units,
+        frozenset(contexts),
+        frozenset(kind.concept for kind in kinds.values() if kind.series is not None),
+        _fraction_series(kinds),
     )
 
 
@@ -194,7 +226,7 @@ def _factor(value: Any) -> tuple[float, float]:
     return (float(value[0]), float(value[1])) if isinstance(value, list) else (float(value), 0.0)
 
 
-def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
+def _read_kind(entry: Any, connectors: Sequence[str], moved: MovedWords) -> _Kind:
     between = [str(word) for word in entry.get("between", [])]
     # Possessive: what may stand between is never given back, so nothing here can backtrack.
     # A unit that says nothing about its scale ("degrees") has no factor: what the value means is then assumed.
@@ -210,11 +242,19 @@ def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
         if spelled
         else "(?P<unit>(?!))?"
     )
+    form = str(entry["form"])
+    series = None
+    if form in _ONE_VALUE and entry.get("moves", True):
+        series = Series(
+            re.compile(_ONE_VALUE[form].replace("UNITS", rf"{units}(?:\s(?:points|pts)(?![a-z]))?")),
+            glue_pattern([*connectors, *between], moved, [int(total) for total in entry.get("totals", [])]),
+            bool(entry.get("once", False)),
+        )
     low, high = entry["range"]
     assume = tuple((float(a), float(b), *_factor(c)) for a, b, c in entry.get("assume", []))
     return _Kind(
         concept=str(entry["concept"]),
-        form=str(entry["form"]),
+        form=form,
         unit=str(entry["unit"]),
         factors=factors,
         assume=assume,
@@ -226,7 +266,7 @@ def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
             rf"(?:{head}){{0,24}}+(?:(?P<cmp>{_COMPARATOR_WORDS})\s?(?:or equal to\s)?(?:a\s"
             rf"|an\s)?(?:score of\s|of\s)?)?"
         ),
-        tail=re.compile(_FORMS[str(entry["form"])].replace("UNITS", units)),
+        tail=re.compile(_FORMS[form].replace("UNITS", units)),
         variants=tuple(_read_variant(variant) for variant in entry.get("variants", [])),
         exact=frozenset(str(name) for name in entry.get("exact", [])),
         exact_after=frozenset(str(name) for name in entry.get("exact_after", [])),
@@ -234,6 +274,9 @@ def _read_kind(entry: Any, connectors: Sequence[str]) -> _Kind:
         oxygen=oxygen,
         # A pattern of its own: groups inside a possessive repeat are not reliable in Python's re.
         head_unit=re.compile(_head_unit(list(factors))),
+        series=series,
+        only_moving=frozenset(_normal(str(name).lower()) for name in entry.get("moving", [])),
+        before_name=_number_before_pattern() if entry.get("before", False) else None,
     )
 
 
@@ -282,6 +325,18 @@ _FORMS = {
     "arc": r"(?P<value>-?\d{1,3})(?:(?:\s?(?:deg(?:rees)?|°|º))?\s?(?:-|–|—|to|/)\s?(?P<high>\d{1,3}))?UNITS",
 }
 
+_ONE_VALUE = {
+    "number": rf"(?P<value>{_NUMBER})UNITS",
+    "fraction": (
+        rf"(?P<value>{_NUMBER}|{WORD_NUMBER}(?![a-z]))"
+        r"(?:\s?(?:/|out of|of)\s?(?:a possible\s)?(?P<total>\d{1,3}|ten))?UNITS"
+    ),
+    "arc": r"(?P<value>-?\d{1,3})(?:\s?(?:deg(?:rees)?|°|º))?(?:\s?(?:-|–|—)\s?(?P<high>\d{1,3}))?UNITS",
+    "graded": r"(?P<value>[0-5])(?P<sign>[+-](?![\d>-]))?(?:\s?/\s?(?P<total>5)(?!\d|/))?UNITS",
+}
+"""A value of a series: without the range a single value may have."""
+_FORMS["graded"] = _ONE_VALUE["graded"]
+
 
 _SPACES_OR_HYPHENS = re.compile(r"[\s-]+")
 
@@ -325,11 +380,21 @@ def find_measurements(text: str, lo: int = 0, hi: int | None = None) -> list[Mea
 
 def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) -> list[Measurement]:
     found: list[Measurement] = []
+    tables = Tables(lower, lo, hi, lexicon.moved)
+    read_to = lo
     for match in lexicon.names.finditer(lower, lo, hi):
-        found += _named(lexicon, lower, text, match, lo, hi)
+        if match.start() < read_to:
+            # "LEFS 22 at eval, ODI ..." ends before the next name; a name inside a series is one of its words.
+            continue
+        moved = _moved(lexicon, lower, text, match, tables.row_of(match.start()), lo, hi)
+        if moved:
+            found += moved
+            read_to = max(one.value_end for one in moved)
+        elif moved is not None:
+            found += _named(lexicon, lower, text, match, lo, hi)
     found += _single_letters(lexicon, lower, text, lo, hi, found)
     taken = _Taken(found)
-    found += _fractions(lexicon, lower, lo, hi, taken)
+    found += _in_order(lexicon, lower, _fractions(lexicon, lower, lo, hi, taken), lo, hi)
     found = _oximetry(lower, lo, hi, found, taken)
     taken = _Taken(found)
     found += _events(lexicon, lower, lo, hi, taken)
@@ -341,8 +406,162 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
         for one in find_lesion_sizes(lexicon.lesions, lower, lo, hi)
         if not taken.overlaps(one.start, one.end)
     ]
+    found = [one for one in found if not tables.is_goal(one.value_start)]
     found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
+    return _with_earlier(lexicon, lower, found, lo, hi)
+
+
+def _moved(
+    lexicon: MeasurementLexicon, lower: str, text: str, name: re.Match[str], row: Row | None, lo: int, hi: int
+) -> list[Measurement] | None:
+    """The values of a measurement that moved, all but the present one with the context "earlier".
+
+    None where the words say that it shall move: nothing was measured ("goal: LEFS 32 to 50").
+    """
+    kind = lexicon.by_name[_normal(name.group()).lower()]
+    if kind.series is None or not _is_written_so(kind, text, name):
+        return []
+    start, end = name.span()
+    if row is not None:
+        cells = [(kind.series.value.match(lower, begin, stop), earlier) for begin, stop, earlier in row.cells]
+        placed = [(match, earlier) for match, earlier in cells if match is not None]
+        if len(placed) < 2 or all(earlier for _, earlier in placed):
+            return []
+    else:
+        first = None
+        if kind.before_name is not None:
+            # What ends where the search ends: the number directly before the name.
+            first = kind.before_name.search(lower, max(lo, start - 32), start)
+        series = read_series(lower, start, end, hi, kind.series, lexicon.moved, first)
+        if series is None:
+            return None
+        placed = [(one.match, one.earlier) for one in series]
+    written = next((unit for match, _ in placed if (unit := match.groupdict().get("unit"))), None)
+    if kind.unit_required and written is None and kind.unit != "deg":
+        return []
+    concept: str | None = None
+    found: list[Measurement] = []
+    for match, earlier in placed:
+        if match.re is kind.before_name:
+            number = _plain(match["value"])
+            if number is None or match["high"] or not kind.low <= number <= kind.high:
+                return []
+            begin, last = match.start("value"), match.end("value")
+            context = "earlier" if earlier else None
+            found.append(Measurement(kind.concept, begin, end, begin, last, number, kind.unit, context=context))
+            continue
+        read = _value(lexicon, kind, lower, match, min(hi, match.end() + _WINDOW), written, unit_required=False)
+        if read is None:
+            return []
+        value, high, value_end = read
+        if concept is None:
+            concept, _ = _variant(kind, lower, start, end, end, value_end, lo, hi)
+        begin = match.start() if found else start
+        value = high if kind.form == "arc" and high is not None else value
+        context = "earlier" if earlier else None
+        found.append(
+            Measurement(concept, begin, value_end, match.start(), value_end, value, kind.unit, "=", False, context)
+        )
+    # "Flexion from 5 to 90 degrees" is an arc of motion: nobody bent a joint by five degrees and then by ninety.
+    if kind.unit == "deg" and kind.form != "arc" and row is None and _is_an_arc(lower, found):
+        return []
     return found
+
+
+@cache
+def _between_ends_pattern() -> re.Pattern[str]:
+    return re.compile(r"[°\s]*(?:deg(?:rees)?\s)?to\s")
+
+
+def _is_an_arc(lower: str, found: Sequence[Measurement]) -> bool:
+    return (
+        len(found) == 2
+        and found[0].value <= 20
+        and _between_ends_pattern().fullmatch(lower, found[0].value_end, found[1].value_start) is not None
+    )
+
+
+def _is_written_so(kind: _Kind, text: str, name: re.Match[str]) -> bool:
+    """Whether an abbreviation that counts only in one case stands in it."""
+    if not kind.exact or text[name.start() : name.end()] in kind.exact:
+        return True
+    return _normal(name.group()).lower() not in {_normal(word.lower()) for word in kind.exact}
+
+
+def _in_order(lexicon: MeasurementLexicon, lower: str, found: list[Measurement], lo: int, hi: int) -> list[Measurement]:
+    """Fractions that follow each other as values of one thing: "quads 3+/5, now 4/5"."""
+    ordered = sorted(found, key=lambda one: one.start)
+    earlier: set[Measurement] = set()
+    taken = 0
+    for index, one in enumerate(ordered):
+        series = lexicon.fractions.get(one.concept)
+        if index < taken or series is None:
+            continue
+        # The words before the first value say what was done to it: "improved from".
+        head = _words_before(lower, one.start, lo, series)
+        placed = read_series(lower, head, head, hi, series, lexicon.moved) or []
+        starts = {value.match.start(): value.earlier for value in placed}
+        if one.start not in starts:
+            continue
+        together = [later for later in ordered[index : index + len(starts)] if later.start in starts]
+        earlier.update(later for later in together if starts[later.start])
+        taken = index + len(together)
+    return [replace(one, context="earlier") if one in earlier and one.context is None else one for one in found]
+
+
+@cache
+def _fraction_patterns() -> dict[str, re.Pattern[str]]:
+    return {
+        "pain_score": re.compile(_ONE_VALUE["fraction"].replace("UNITS", "(?P<unit>(?!))?")),
+        "muscle_strength": re.compile(_ONE_VALUE["graded"].replace("UNITS", "(?P<unit>(?!))?")),
+    }
+
+
+def _fraction_series(kinds: Mapping[str, _Kind]) -> dict[str, Series]:
+    patterns = _fraction_patterns()
+    return {
+        kind.concept: Series(patterns[kind.concept], kind.series.glue, once=False)
+        for kind in kinds.values()
+        if kind.series is not None and kind.concept in patterns
+    }
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    return re.compile(r"(?<![a-z])[a-z]+\.?\s+$")
+
+
+def _words_before(lower: str, start: int, lo: int, series: Series) -> int:
+    """Where the words before a value begin that may stand between a name and it, at most six of them."""
+    at = start
+    for _ in range(6):
+        word = _word_pattern().search(lower[max(lo, at - 16) : at])
+        if word is None:
+            break
+        begin = max(lo, at - 16) + word.start()
+        glue = series.glue.match(lower, begin, at)
+        if glue is None or glue.end() != at:
+            break
+        at = begin
+    return at
+
+
+def _with_earlier(
+    lexicon: MeasurementLexicon, lower: str, found: list[Measurement], lo: int, hi: int
+) -> list[Measurement]:
+    """Single values that words at them place at the first visit, where another value of the same thing is not."""
+    marked = {
+        one
+        for one in found
+        if one.concept in lexicon.moving
+        and one.context is None
+        and not one.computed
+        and says_earlier(lower, one.start, one.start, one.value_start, one.value_end, lo, hi, lexicon.moved)
+    }
+    if not marked:
+        return found
+    unmarked = {one.concept for one in found if one not in marked and one.context is None and one.comparator == "="}
+    return [replace(one, context="earlier") if one in marked and one.concept in unmarked else one for one in found]
 
 
 def _single_letters(
@@ -380,13 +599,14 @@ def _named(
     head = kind.head.match(lower, end, stop)
     if head is None:
         return []
-    written = text[start:end]
-    if kind.exact and written not in kind.exact and named in {_normal(word.lower()) for word in kind.exact}:
+    if not _is_written_so(kind, text, name):
         return []
     volume = _volume_pattern().match(lower, head.end(), stop) if kind.skip_volume else None
     value = kind.tail.match(lower, volume.end() if volume else head.end(), stop)
+    if named in kind.only_moving:
+        return []
     if value is None:
-        return _before_its_name(kind, lower, start, end, lo, hi)
+        return _before_its_name(lexicon, kind, lower, start, end, lo, hi)
     bound = head.group("cmp")
     if bound == ">" and lower[head.start("cmp") - 1] == "-":
         bound = None  # an arrow
@@ -399,8 +619,8 @@ def _named(
     if read is None:
         return []
     number, high, value_end = read
-    concept, context = _variant(kind, lower, start, end, head, value_end, lo, hi)
-    if concept == kind.concept and _goal_pattern().search(lower[max(lo, start - 12) : start]):
+    concept, context = _variant(kind, lower, start, end, head.end(), value_end, lo, hi)
+    if concept == kind.concept and _goal_pattern().search(lower[max(lo, start - 16) : start]):
         return []
     base = Measurement(
         concept, start, value_end, value.start(), value_end, number, kind.unit, comparator, False, context, high
@@ -427,7 +647,7 @@ def _volume_pattern() -> re.Pattern[str]:
 
 @cache
 def _goal_pattern() -> re.Pattern[str]:
-    return re.compile(r"(?<![a-z])(?:goal|target|desired)\s$")
+    return re.compile(r"(?<![a-z])(?:goals?|target|desired|ltgs?|stgs?)(?:\s?#?\d)?\s?:?\s$")
 
 
 @cache
@@ -458,8 +678,12 @@ def _score_before_its_name(kind: _Kind, lower: str, start: int, end: int, lo: in
     return [Measurement(kind.concept, begin, end, first, last, float(before["value"]), kind.unit)]
 
 
-def _before_its_name(kind: _Kind, lower: str, start: int, end: int, lo: int, hi: int) -> list[Measurement]:
-    """What stands before its name: "grade 3 Kellgren-Lawrence", "0.3 logMAR"."""
+def _before_its_name(
+    lexicon: MeasurementLexicon, kind: _Kind, lower: str, start: int, end: int, lo: int, hi: int
+) -> list[Measurement]:
+    """What stands before its name: "grade 3 Kellgren-Lawrence", "0.3 logMAR", "15 headache days"."""
+    if kind.before_name is not None:
+        return _number_before(kind, lexicon.moved, lower, start, end, lo)
     if kind.form != "grade" and kind.concept != "visual_acuity":
         return []
     pattern = _grade_before_pattern() if kind.form == "grade" else _log_before_pattern()
@@ -472,6 +696,36 @@ def _before_its_name(kind: _Kind, lower: str, start: int, end: int, lo: int, hi:
     if kind.concept == "visual_acuity":
         return [_log_acuity(lower, begin, end, first, last, number, "=", lo, hi)]
     return [Measurement(kind.concept, begin, end, first, last, number, kind.unit)]
+
+
+@cache
+def _number_before_pattern() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?<![\d./-])(?P<value>\d{{1,2}}(?:\.\d)?|{WORD_NUMBER})"
+        r"(?:\s?(?:-|–|or|(?P<to>to|->|→|down to))\s?(?P<high>\d{1,2}))?(?P<more>\+)?"
+        r"\s(?:or more\s)?(?:total\s|monthly\s|average\s)?$"
+    )
+
+
+def _number_before(kind: _Kind, moved: MovedWords, lower: str, start: int, end: int, lo: int) -> list[Measurement]:
+    before = kind.before_name.search(lower, max(lo, start - 32), start) if kind.before_name is not None else None
+    number = _plain(before["value"]) if before is not None else None
+    if before is None or number is None or not kind.low <= number <= kind.high:
+        return []
+    comparator: Comparator = ">=" if before["more"] else _bound_before(lower, before.start(), lo)
+    high = _plain(before["high"])
+    one = Measurement(
+        kind.concept, before.start("value"), end, before.start("value"), before.end(), number, kind.unit, comparator
+    )
+    if high is None:
+        return [one]
+    if not kind.low <= high <= kind.high:
+        return []
+    if before["to"] and has_moved(lower, before.start(), lo, number, high, moved):
+        # "From 20 to 8 headache days"
+        now = replace(one, value=high, value_start=before.start("high"), comparator="=")
+        return [replace(one, value_end=before.end("value"), comparator="=", context="earlier"), now]
+    return [replace(one, value=min(number, high), high=max(number, high))]
 
 
 def _log_acuity(
@@ -527,7 +781,14 @@ def _plain(words: str | None) -> float | None:
 
 
 def _value(
-    lexicon: MeasurementLexicon, kind: _Kind, lower: str, match: re.Match[str], stop: int, head_unit: str | None
+    lexicon: MeasurementLexicon,
+    kind: _Kind,
+    lower: str,
+    match: re.Match[str],
+    stop: int,
+    head_unit: str | None,
+    *,
+    unit_required: bool | None = None,
 ) -> tuple[float, float | None, int] | None:
     """(value, upper end, end of the value) in the kind's unit; None where it is implausible or in another unit."""
     end = match.end()
@@ -550,7 +811,8 @@ def _value(
     if known is not None:
         factor, offset = known
     else:
-        if kind.unit_required or kind.form == "height" or (kind.form == "arc" and high is None):
+        needed = kind.unit_required if unit_required is None else unit_required
+        if needed or kind.form == "height" or (kind.form == "arc" and high is None):
             return None
         if unit is None and not groups.get("total") and lexicon.foreign.match(lower, end, stop):
             return None
@@ -563,6 +825,8 @@ def _value(
             else:
                 return None
     number = number * factor + offset
+    if groups.get("sign"):
+        number = max(number + (0.5 if groups["sign"] == "+" else -0.25), 0.0)
     if groups.get("minutes"):
         if factor != 60:
             return None
@@ -581,13 +845,13 @@ def _sentence_start_pattern() -> re.Pattern[str]:
 
 
 def _variant(
-    kind: _Kind, lower: str, start: int, end: int, head: re.Match[str], value_end: int, lo: int, hi: int
+    kind: _Kind, lower: str, start: int, end: int, head_end: int, value_end: int, lo: int, hi: int
 ) -> tuple[str, str | None]:
     concept, context = kind.concept, None
     if not kind.variants:
         return concept, context
     before = lower[max(lo, start - 24) : start].rstrip(" \n-(:,")
-    between = f" {lower[end : head.end()]} "
+    between = f" {lower[end:head_end]} "
     after = lower[value_end : min(hi, value_end + 32)].lstrip(" ,;)\n")
     sentence: str | None = None
     for variant in kind.variants:

@@ -98,7 +98,8 @@ class Evidence(_Part):
     Several facts together:
 
     - ``times``: it is documented at least so often, on different days or with different values;
-    - ``change``: from its first to its last value a measurement moved by so much (a fall is negative);
+    - ``change``: from its first to its present value a measurement moved by so much (a fall is negative); values of other
+      days and those a note calls earlier ones count as first, and ``within`` is asked of the present one only;
     - ``contradiction``: ``any`` contradicted concept makes the leaf conflicting, or only when ``all`` that support it are;
       ``none`` where several values stand side by side (the grade of each muscle).
     """

@@ -505,7 +505,7 @@ def test_one_fact_more_never_turns_met_into_not_documented(facts: list[Fact], mo
             assert after.status in (MET, TORN)
         if before.status is TORN:
             assert after.status is TORN
-        if before.status is NOT_MET:
+        if before.status is NOT_MET and before.decided_by == before.criterion_id:
             assert after.status is not SILENT
 
 
@@ -568,6 +568,38 @@ def test_one_value_alone_shows_no_change() -> None:
 def test_a_change_is_of_one_side() -> None:
     values = [score(52, 60, laterality="left"), score(34, 10, laterality="right")]
     assert status(values, concept="oswestry", change=FALL) is SILENT
+
+
+def test_a_value_called_earlier_is_the_first_of_its_day() -> None:
+    values = [score(34, 10, start=0, end=4), score(52, 10, context="earlier", start=20, end=24)]
+    assert status(values, concept="oswestry", change=FALL) is MET
+    assert status([replace(value, value=40.0) for value in values], concept="oswestry", change=FALL) is NOT_MET
+
+
+def test_two_values_of_one_day_are_no_change_where_none_is_called_earlier() -> None:
+    values = [score(52, 10, start=0, end=4), score(34, 10, start=20, end=24)]
+    assert status(values, concept="oswestry", change=FALL) is SILENT
+
+
+def test_of_several_values_each_day_those_that_differ_least_are_compared() -> None:
+    values = [score(v, ago, start=v, end=v + 2) for v, ago in ((52, 60), (44, 60), (40, 10), (30, 10))]
+    assert status(values, concept="oswestry", change=FALL) is NOT_MET
+    worst = [replace(score(52, 60), context="worst"), replace(score(30, 10), context="best")]
+    assert status(worst, concept="oswestry", change=FALL) is SILENT
+
+
+def test_an_earlier_value_shows_nothing_about_the_present() -> None:
+    high = '[{op: ">=", value: 40, unit: "%"}]'
+    values = [score(48, 10, context="earlier"), score(30, 10, start=20, end=24)]
+    assert status(values, concept="oswestry", compared=high) is NOT_MET
+    assert status(values[:1], concept="oswestry", compared=high) is SILENT
+    assert status(values[:1], concept="oswestry", compared=high, historical="true") is MET
+
+
+def test_how_recent_a_change_is_is_asked_of_its_last_value() -> None:
+    month = "{value: 30, unit: d}"
+    assert status([score(52, 200), score(34, 10)], concept="oswestry", change=FALL, within=month) is MET
+    assert status([score(52, 200), score(34, 60)], concept="oswestry", change=FALL, within=month) is NOT_MET
 
 
 def test_a_value_counts_only_as_it_was_to_be_measured() -> None:
