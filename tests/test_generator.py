@@ -37,7 +37,7 @@ from training.synthetic.generator import (
     service_shares,
     tell,
 )
-from training.synthetic.lint import lint_files, problems
+from training.synthetic.lint import lint_files, notices, problems
 from training.synthetic.service import Service, ServiceError, load_services, parse_service
 
 ROOT = Path(__file__).parents[1]
@@ -209,8 +209,9 @@ BROKEN = {
     "greater than 0": ("weight: 7", "weight: 0"),
     "there is no element ghost": ("needs: [care", "needs: [ghost"),
     "drawn sound, the policy is not met": ("needs: [care", "needs: [other"),
-    "no element shows the leaf": ("shows: [conservative-care]", "shows: []"),
-    "give its status": ("status: not_met", "ambiguous: false"),
+    "give its status": ("status: not_met", "near: true"),
+    "a failing state of a needed element should be": ("ambiguous: true", "ambiguous: false"),
+    "it would with symptom-duration": ("symptom-duration, ", ""),
     "Extra inputs are not permitted": ("weight: 7", "wieght: 7"),
     "does not cover CPT 99999": ('code: "72148"', 'code: "99999"'),
     "there is no field before_it before it": ("{weeks: [7, 9]}", "{weeks: [7, 9]}, then: {after: before_it}"),
@@ -232,8 +233,10 @@ elements:
     where: visit.hpi
     states:
       done: {status: met, weight: 7, fields: {pt: {course: {weeks: [7, 12]}}}, seen: ["Met {pt_weeks}"], unseen: [Done]}
+      six_weeks: {status: met, near: true, seen: [Six weeks done], unseen: [Just six]}
       planned:
         status: not_met
+        ambiguous: true
         where: visit.plan
         seen: ["Will start PT."]
         unseen: ["No PT yet."]
@@ -251,24 +254,20 @@ def test_a_broken_file_is_named_with_its_place(problem: str) -> None:
     old, new = BROKEN[problem]
     text = small_service()
     assert old in text
-    incomplete = ("no element shows the leaf",)
-    assert all(any(words in each for words in incomplete) for each in problems(parse_service(text, "x.yaml"), policy))
+    assert not problems(parse_service(text, "x.yaml"), policy)
     try:
         found = problems(parse_service(text.replace(old, new, 1), "x.yaml"), policy)
     except ServiceError as error:
         found = str(error).splitlines()
-    if problem == "drawn sound, the policy is not met":
-        found = pathway_problems(text.replace(old, new, 1))
     assert any(problem in each for each in found), found
 
 
-def pathway_problems(text: str) -> list[str]:
-    """The problems of a file whose leaves and exclusions are complete, as the trial of the pathways finds them."""
-    from training.synthetic import lint
-
+def test_what_a_policy_gains_is_a_notice() -> None:
     policy = load_policies().get("lumbar-spine-mri")
     assert policy is not None
-    return list(lint._pathways(parse_service(text, "x.yaml"), policy))
+    found = notices(parse_service(small_service(), "x.yaml"), policy)
+    assert "elements: no element shows the leaf cauda-equina of the policy" in found
+    assert "exclusions: none has the flag pregnancy of the policy" in found
 
 
 def test_an_unknown_service_is_refused_in_one_line() -> None:

@@ -38,16 +38,23 @@ def problems(service: Service, policy: CoveragePolicy | None) -> list[str]:
 
 
 def notices(service: Service, policy: CoveragePolicy) -> list[str]:
-    """What a file should tell as well, but works without: flags of the policy that no story raises yet."""
+    """What a file should tell as well, but works without: leaves and flags of the policy that no story is about yet.
+
+    A policy may gain one at any time; whether the pathways still meet it is what :func:`problems` finds.
+    """
+    shown = {leaf for element in service.elements.values() for leaf in element.shows}
+    leaves = sorted({node.id for node in policy.criteria.walk() if node.evidence is not None} - shown)
     told = {exclusion.flag for exclusion in service.exclusions.values()}
     flags = sorted({item.id for item in policy.human_review} - told)
-    return [f"exclusions: none has the flag {flag} of the policy" for flag in flags]
+    return [
+        *(f"elements: no element shows the leaf {leaf} of the policy" for leaf in leaves),
+        *(f"exclusions: none has the flag {flag} of the policy" for flag in flags),
+    ]
 
 
 def _leaves(service: Service, policy: CoveragePolicy) -> Iterator[str]:
     leaves = {node.id for node in policy.criteria.walk() if node.is_leaf}
     inner = {node.id for node in policy.criteria.walk()} - leaves
-    shown: set[str] = set()
     for name, element in service.elements.items():
         for leaf in element.shows:
             if leaf in inner:
@@ -55,15 +62,11 @@ def _leaves(service: Service, policy: CoveragePolicy) -> Iterator[str]:
                 yield f"elements.{name}.shows: {leaf} is no leaf; the leaves below it are {', '.join(below)}"
             elif leaf not in leaves:
                 yield f"elements.{name}.shows: {policy.policy_id} has no leaf {leaf}"
-        shown |= set(element.shows)
         for state, content in element.states.items():
             if isinstance(content.status, Mapping):
                 for leaf in content.status:
                     if leaf not in element.shows:
                         yield f"elements.{name}.states.{state}.status: {leaf} is not under shows"
-    human = {node.id for node in policy.criteria.walk() if node.human is not None}
-    for leaf in sorted(leaves - shown - human):
-        yield f"elements: no element shows the leaf {leaf} of the policy"
     flags = {item.id for item in policy.human_review}
     for name, exclusion in service.exclusions.items():
         if exclusion.flag not in flags:
@@ -340,8 +343,8 @@ def _pathways(service: Service, policy: CoveragePolicy) -> Iterator[str]:
             if not judgement.met:
                 lacking = [
                     leaf
-                    for leaf, status in judgement.leaves.items()
-                    if status is not Status.MET and _would_help(policy, judgement.leaves, leaf)
+                    for leaf in (node.id for node in policy.criteria.walk() if node.is_leaf)
+                    if judgement.leaves.get(leaf) is not Status.MET and _would_help(policy, judgement.leaves, leaf)
                 ]
                 told = ", ".join(f"{element}={state}" for element, state in story.states.items() if state != ABSENT)
                 hint = f"; it would with {' or '.join(lacking)}" if lacking else ""
