@@ -382,16 +382,22 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
     found: list[Measurement] = []
     tables = Tables(lower, lo, hi, lexicon.moved)
     read_to = lo
-    for match in lexicon.names.finditer(lower, lo, hi):
-        if match.start() < read_to:
-            # "LEFS 22 at eval, ODI ..." ends before the next name; a name inside a series is one of its words.
-            continue
-        moved = _moved(lexicon, lower, text, match, tables.row_of(match.start()), lo, hi)
-        if moved:
-            found += moved
-            read_to = max(one.value_end for one in moved)
-        elif moved is not None:
-            found += _named(lexicon, lower, text, match, lo, hi)
+    match = lexicon.names.search(lower, lo, hi)
+    while match is not None:
+        resume = match.end()
+        # "LEFS 22 at eval, ODI ..." ends before the next name; a name inside a series is one of its words.
+        if match.start() >= read_to:
+            moved = _moved(lexicon, lower, text, match, tables.row_of(match.start()), lo, hi)
+            if moved:
+                found += moved
+                read_to = max(one.value_end for one in moved)
+            elif moved is not None:
+                named = _named(lexicon, lower, text, match, lo, hi)
+                found += named
+                if not named:
+                    # "Knee pain averages 8": the longer name has no value, the one that begins inside it may have.
+                    resume = match.start() + 1
+        match = lexicon.names.search(lower, resume, hi)
     found += _single_letters(lexicon, lower, text, lo, hi, found)
     taken = _Taken(found)
     found += _in_order(lexicon, lower, _fractions(lexicon, lower, lo, hi, taken), lo, hi)

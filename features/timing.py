@@ -70,6 +70,8 @@ _CARE_ENDED = re.compile(
     r"\b(?:d/?c|discharged?|last (?:visit|seen|session|attended)|final (?:visit|session)|end(?:ed)?|completed|through)\b",
     re.IGNORECASE,
 )
+_PURPOSE = re.compile(r"\s(?:[a-z]{1,12}\s){0,2}for\s(?:[\w/-]{1,14}\s){0,3}", re.IGNORECASE)
+_OWN_LENGTH = re.compile(r"\s(?:of|for|x|lasting|since|present)\s", re.IGNORECASE)
 _STUDY_DATE = re.compile(
     r"\b(?:study|test(?:ed)?|exam(?:ination)?|performed|recorded|recording|scan|collected|date of service|dos|night)\b",
     re.IGNORECASE,
@@ -163,6 +165,7 @@ def time_mentions(
     timings = [Timing()] * len(mentions)
     for _, row in sorted(rows.items()):
         lasting = [n for n in row.mentions if mentions[n].concept.category in _LASTING]
+        lasting = _without_purposes(text, mentions, lasting)
         candidates = lasting or _last_problem(mentions, row.start)
         for duration in _within(expressions.durations, row):
             if duration.kind != "length" or not candidates:
@@ -189,6 +192,24 @@ def time_mentions(
             _share(text, mentions, row.mentions, timings)
             _share_dates(mentions, row.mentions, timings)
     return [_completed(timing, reference) for timing in timings]
+
+
+def _without_purposes(text: str, mentions: Sequence[Mention], lasting: Sequence[int]) -> list[int]:
+    """Without the problems a treatment was for: in "PT for low back pain, 7 weeks" the weeks are the therapy's."""
+    kept = []
+    treatment: Mention | None = None
+    for number in lasting:
+        mention = mentions[number]
+        if mention.concept.category == "treatment":
+            treatment = mention
+        elif (
+            treatment is not None
+            and _PURPOSE.fullmatch(text, treatment.end, mention.start)
+            and not _OWN_LENGTH.match(text, mention.end)
+        ):
+            continue
+        kept.append(number)
+    return kept
 
 
 def _row(rows: dict[int, _Sentence], text: str, sentences: Sequence[tuple[int, int]], number: int) -> _Sentence:
