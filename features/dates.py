@@ -355,12 +355,14 @@ def _score_after_pattern() -> re.Pattern[str]:
 
 @cache
 def _connector_pattern() -> re.Pattern[str]:
-    return re.compile(r"\s?(?:to|through|thru|until|till|til|and|-|–|—|,|&|then)\s?(?:and\s|about\s|then\s)?")
+    return re.compile(
+        r"\s?(?:to|through|thru|until|till|til|and|-{1,2}>|=>|→|-|–|—|,|&|then)\s?(?:and\s|about\s|then\s)?"
+    )
 
 
 @cache
 def _period_gap_pattern() -> re.Pattern[str]:
-    return re.compile(r"\s?(?:to|through|thru|until|till|-|–|—)\s?")
+    return re.compile(r"\s?(?:to|through|thru|until|till|-{1,2}>|=>|→|-|–|—)\s?")
 
 
 _WORD = re.compile(r"[a-z]+")
@@ -750,7 +752,9 @@ def _relative_days(words: str, pod: str | None, reference: date) -> tuple[date |
 
 @cache
 def _range_gap_pattern() -> re.Pattern[str]:
-    return re.compile(r"\s{0,2}(?P<word>to|through|thru|until|till|til|-|–|—|and)\s{0,2}(?:about\s|around\s|the\s)?")
+    return re.compile(
+        r"\s{0,2}(?P<word>to|through|thru|until|till|til|-{1,2}>|=>|→|-|–|—|and)\s{0,2}(?:about\s|around\s|the\s)?"
+    )
 
 
 @cache

@@ -35,6 +35,7 @@ No <negated>fever</>, <negated>chills</>,
 There is no evidence of <negated>fracture</>.
 Without <negated>saddle anesthesia</> or <negated>bowel incontinence</>.
 Negative for <negated>DVT</>.
+He is a non-<negated>smoker</> with <>gout</>.
 ROS neg: <negated>fever</>, <negated>weight loss</>, night sweats, <negated>bladder dysfunction</>.
 No <negated>trauma</>, <negated>fever</>.
 Without any <negated>injury</> right <>leg pain</> came on.

@@ -395,3 +395,9 @@ def test_the_meniscus_that_is_torn_is_told_from_the_other(text: str, torn: str |
     tears = {concept for concept in ("medial_meniscal_tear", "lateral_meniscal_tear") if concept in found}
     assert tears == ({f"{torn}_meniscal_tear"} if torn else set())
     assert f"{intact}_meniscus_intact" in found
+
+
+@pytest.mark.parametrize("between", [" - ", " -> ", " → ", " thru "])
+def test_a_period_may_be_written_with_an_arrow(between: str) -> None:
+    therapy = first(PT, f"PT 7/20/26{between}9/25/26, 18 visits.")
+    assert (therapy.began, therapy.ended) == (date(2026, 7, 20), date(2026, 9, 25))
