@@ -17,11 +17,13 @@ from features.dates import age_on
 from features.durations import to_days
 from features.lexicon import Concept, Lexicon
 from features.policy import Comparison, CoveragePolicy, Criterion, Evidence, HumanReview, Role
+from features.spine_levels import SpineLevels, find_levels
 from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
 
 _TOOK_PLACE = frozenset({Course.COMPLETED, Course.ONGOING, Course.FAILED, Course.NOT_TOLERATED, Course.STATED})
 _ABBREVIATION = 4
 """Names of measurements so short are abbreviations: AHI, BMI."""
+_PLANNING_SECTIONS = frozenset({"plan", "assessment_and_plan", "orders", "procedures"})
 _SLACK_DAYS = 2.0
 """A "two-month" course counted in weeks, or a day lost between first and last visit, is no reason to ask."""
 
@@ -44,20 +46,29 @@ class _Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What evaluation needs besides the facts: the request's day, side, documents and the names of concepts."""
+    """What evaluation needs besides the facts: the request's day, side, levels of the spine, documents, names of concepts."""
 
     day: date
     side: Laterality | None
     documents: Mapping[str, Document]
     names: Mapping[str, str]
     age: int | None = None
+    levels: frozenset[int] = frozenset()
     authors: dict[str, frozenset[Role]] = field(default_factory=dict)
+    spines: dict[str, SpineLevels] = field(default_factory=dict)
+    plans: dict[tuple[str, ...], tuple[frozenset[int], frozenset[Laterality]]] = field(default_factory=dict)
 
     def roles(self, document: Document) -> frozenset[Role]:
         """Who signed a document, read once."""
         if document.document_id not in self.authors:
             self.authors[document.document_id] = authors_of(document)
         return self.authors[document.document_id]
+
+    def levels_of(self, fact: Fact) -> frozenset[int] | None:
+        """At which levels of the spine a fact is; None where its document does not say."""
+        if fact.document_id not in self.spines:
+            self.spines[fact.document_id] = SpineLevels(self.documents[fact.document_id].text)
+        return self.spines[fact.document_id].of(fact.start, fact.end)
 
     def when(self, fact: Fact) -> date | None:
         """The day a fact speaks for: its own date, the end of its period, else its document's date."""
@@ -78,6 +89,12 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
         day=request.received_at.date(),
         side=side,
         documents={document.document_id: document for document in request.documents},
+        levels=frozenset(
+            space
+            for words in [request.service.description, *(d.description for d in request.diagnoses)]
+            for mention in find_levels(words or "")
+            for space in mention.spaces
+        ),
         names={concept.concept_id: _within_a_sentence(concept) for concept in lexicon.concepts.values()},
         age=age_on(request.member.birth_date, request.received_at.date()),
     )
@@ -273,12 +290,12 @@ def _leaf(
 
 def _findings(evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]) -> list[_Finding]:
     """What each fact says. Facts that say the same are judged once: a note may repeat itself a thousand times."""
-    judged: dict[Fact, _Finding] = {}
+    judged: dict[tuple[Fact, frozenset[int] | None], _Finding] = {}
     findings = []
     for fact in _facts(evidence, by_concept):
         if fact.assertion.family or fact.context == "limit":
             continue
-        content = _content(fact)
+        content = (_content(fact), context.levels_of(fact) if evidence.same_level else None)
         if content not in judged:
             judged[content] = _judge(fact, evidence, context, by_concept)
         findings.append(replace(judged[content], fact=fact))
@@ -333,12 +350,20 @@ def _changed(findings: Sequence[_Finding], evidence: Evidence, limit: Comparison
 
     ``within`` is asked of the present value only.
     """
-    series: dict[tuple[str, str | None, str | None], list[_Finding]] = {}
+    measured: dict[str, list[_Finding]] = {}
     for finding in findings:
-        if finding.says is _Says.SUPPORTS and isinstance(finding.fact.value, float | int):
-            fact = finding.fact
-            if fact.unit == limit.unit:
-                series.setdefault((fact.concept, fact.laterality, fact.region), []).append(finding)
+        a_number = isinstance(finding.fact.value, float | int) and finding.fact.unit == limit.unit
+        if finding.says is _Says.SUPPORTS and a_number:
+            measured.setdefault(finding.fact.concept, []).append(finding)
+    series: dict[tuple[str, str | None, str | None], list[_Finding]] = {}
+    for concept, found in measured.items():
+        # Where one side or one part of the body is named, values that name none are of it.
+        sides = {finding.fact.laterality for finding in found} - {None}
+        regions = {finding.fact.region for finding in found} - {None}
+        for finding in found:
+            side = finding.fact.laterality if len(sides) > 1 else None
+            region = finding.fact.region if len(regions) > 1 else None
+            series.setdefault((concept, side, region), []).append(finding)
     pairs = [pair for found in series.values() for pair in _pairs(found, context)]
     if not pairs:
         return _said(findings, _Says.INCOMPLETE, "Only one value is documented; an earlier and a later one are needed.")
@@ -454,6 +479,9 @@ def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping
         return _Finding(fact, _Says.INCOMPLETE, f"{name} counts only at another age than the member's.")
     if evidence.same_side and context.side and fact.laterality not in (None, "bilateral", context.side):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for the {fact.laterality} side only.")
+    elsewhere = _other_level(fact, evidence, context, by_concept) if evidence.same_level else None
+    if elsewhere is not None:
+        return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented{elsewhere}.")
     region = fact.region or (_region_elsewhere(fact, by_concept) if evidence.regions else None)
     if evidence.regions and region is not None and region not in evidence.regions:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for another part of the body ({region}).")
@@ -488,6 +516,37 @@ def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping
         if finding is not None:
             return finding
     return _Finding(fact, _Says.SUPPORTS, _supporting(fact, evidence, context, name))
+
+
+def _other_level(
+    fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]
+) -> str | None:
+    """Why a fact is not at the level that is to be treated; None where it is."""
+    plan = context.plans.get(evidence.same_level)
+    if plan is None:
+        planned = [f for concept in evidence.same_level for f in by_concept.get(concept, ()) if _is_planned(f, context)]
+        levels = frozenset(space for f in planned for space in context.levels_of(f) or ())
+        plan = (context.levels or levels, frozenset(f.laterality for f in planned if f.laterality is not None))
+        context.plans[evidence.same_level] = plan
+    wanted, sides = plan
+    if fact.laterality in ("left", "right") and sides and not sides & {fact.laterality, "bilateral"}:
+        return f" for the {fact.laterality} side only"
+    if not wanted:
+        return ", but not which level of the spine is to be treated"
+    own = context.levels_of(fact)
+    if own is None:
+        return " without the level of the spine"
+    return None if own & wanted else " at another level of the spine"
+
+
+def _is_planned(fact: Fact, context: Context) -> bool:
+    """Whether a procedure is spoken of as one to come."""
+    flags = fact.assertion
+    if flags.negated or flags.historical or flags.family or fact.course in (Course.COMPLETED, Course.FAILED):
+        return False
+    if fact.date is not None and fact.date < context.day and not flags.hypothetical:
+        return False
+    return flags.hypothetical or fact.course is Course.PLANNED or fact.section in _PLANNING_SECTIONS
 
 
 def _region_elsewhere(fact: Fact, by_concept: Mapping[str, Sequence[Fact]]) -> str | None:

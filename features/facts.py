@@ -135,8 +135,10 @@ class FactReader:
         facts = _outdated(note, facts)
         facts = _with_treatment_of_document(note, facts, expressions)
         facts += _dose_facts(note, facts)
+        parts = _Parts(note)
         facts += [
-            _measurement_fact(note, number, sides, studied, expressions) for number in range(len(note.measurements))
+            _measurement_fact(note, number, sides, parts, studied, expressions)
+            for number in range(len(note.measurements))
         ]
         facts.sort(key=lambda fact: (fact.start, fact.end, fact.concept))
         return facts
@@ -437,8 +439,24 @@ def _dated_value(
     return None
 
 
+class _Parts:
+    """Which part of the body a stretch of text is about: the nearest one named in its sentence."""
+
+    def __init__(self, note: Note) -> None:
+        self._parts = sorted(
+            (mention for mention in note.mentions if mention.concept.category == "body_part"), key=lambda m: m.start
+        )
+        self._starts = [part.start for part in self._parts]
+
+    def of(self, start: int, end: int, sentence: tuple[int, int]) -> str | None:
+        place = bisect_left(self._starts, start)
+        near = [part for part in self._parts[max(place - 1, 0) : place + 1] if sentence[0] <= part.start < sentence[1]]
+        nearest = min(near, key=lambda part: max(start - part.end, part.start - end), default=None)
+        return nearest.concept.region if nearest else None
+
+
 def _measurement_fact(
-    note: Note, number: int, sides: _Sides, studied: date | None, expressions: TimeExpressions
+    note: Note, number: int, sides: _Sides, parts: _Parts, studied: date | None, expressions: TimeExpressions
 ) -> Fact:
     measurement = note.measurements[number]
     text = note.document.text
@@ -459,6 +477,7 @@ def _measurement_fact(
         unit=measurement.unit,
         date=_dated_value(expressions, text, measurement, sentence[0], note.document.date) or studied,
         laterality=sides.of(measurement.start, measurement.end, *sentence),
+        region=parts.of(measurement.start, measurement.end, sentence),
         context="limit" if limit else ("computed" if measurement.computed else measurement.context),
     )
 

@@ -93,6 +93,8 @@ class Evidence(_Part):
     Where it stands:
 
     - ``same_side``: not on the other side than the request's; ``regions``: not about another part of the body;
+      ``same_level``: at the level of the spine the request names, or, where it names none, at which the notes plan one of
+      these procedures, and not on another side than those;
     - ``document_types``, ``sections``: where it counts; ``by``: who must have documented it, by the signature.
 
     Several facts together:
@@ -121,6 +123,7 @@ class Evidence(_Part):
     not_before_end_of: tuple[str, ...] = ()
     not_before: tuple[str, ...] = ()
     same_side: bool = False
+    same_level: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     document_types: tuple[DocumentType, ...] = ()
     sections: tuple[str, ...] = ()
@@ -368,7 +371,13 @@ def unknown_concepts(policy: CoveragePolicy, lexicon: Lexicon, measurements: fro
     named = [
         (place, concept)
         for place, evidence in policy.leaves()
-        for concept in (*evidence.concepts, *evidence.before, *evidence.not_before_end_of, *evidence.not_before)
+        for concept in (
+            *evidence.concepts,
+            *evidence.before,
+            *evidence.not_before_end_of,
+            *evidence.not_before,
+            *evidence.same_level,
+        )
     ]
     named += [("condition", concept) for concept in policy.condition]
     return [f"{place}: {concept}" for place, concept in named if concept not in known]

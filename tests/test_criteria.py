@@ -570,6 +570,36 @@ def test_a_change_is_of_one_side() -> None:
     assert status(values, concept="oswestry", change=FALL) is SILENT
 
 
+@pytest.mark.parametrize(
+    ("requested", "text", "expected"),
+    [
+        (frozenset({22}), "L4-5: severe stenosis.", MET),
+        (frozenset({22}), "L3-4: severe stenosis.", SILENT),
+        (frozenset({22}), "There is severe stenosis.", SILENT),
+        (frozenset(), "L4-5: severe stenosis.", SILENT),
+    ],
+)
+def test_a_finding_counts_at_the_level_of_the_spine_that_is_asked_for(
+    requested: frozenset[int], text: str, expected: Status
+) -> None:
+    at = replace(context({"d1": document(text, day=VISIT)}), levels=requested)
+    start = text.index("stenosis")
+    found = fact("fever", start=start, end=start + 8)
+    assert status([found], at, same_level="[epidural_injection]") is expected
+
+
+def test_the_planned_procedure_says_the_level_where_the_request_does_not() -> None:
+    text = "L4-5: severe stenosis. Plan: epidural injection at L4-5. An epidural at L2-3 was done in May."
+    at = context({"d1": document(text, day=VISIT)})
+    found = fact("fever", start=15, end=23)
+    planned = fact("epidural_injection", "treatment", start=29, end=47, course=Course.PLANNED)
+    done = fact("epidural_injection", "treatment", start=60, end=68, course=Course.COMPLETED)
+    assert status([found, planned], at, same_level="[epidural_injection]") is MET
+    assert (
+        status([found, done], context({"d1": document(text, day=VISIT)}), same_level="[epidural_injection]") is SILENT
+    )
+
+
 def test_a_value_called_earlier_is_the_first_of_its_day() -> None:
     values = [score(34, 10, start=0, end=4), score(52, 10, context="earlier", start=20, end=24)]
     assert status(values, concept="oswestry", change=FALL) is MET
