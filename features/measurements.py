@@ -97,6 +97,7 @@ class _Kind:
     series: Series | None
     only_moving: frozenset[str]
     before_name: re.Pattern[str] | None
+    at_least: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +277,12 @@ def _read_kind(entry: Any, connectors: Sequence[str], moved: MovedWords) -> _Kin
         head_unit=re.compile(_head_unit(list(factors))),
         series=series,
         only_moving=frozenset(_normal(str(name).lower()) for name in entry.get("moving", [])),
-        before_name=_number_before_pattern() if entry.get("before", False) else None,
+        before_name=_percent_before_pattern()
+        if entry.get("before") == "percent"
+        else _number_before_pattern()
+        if entry.get("before", False)
+        else None,
+        at_least=bool(entry.get("at_least", False)),
     )
 
 
@@ -617,6 +623,8 @@ def _named(
     if bound == ">" and lower[head.start("cmp") - 1] == "-":
         bound = None  # an arrow
     comparator = _comparator(bound, lower, value.end(), stop)
+    if kind.at_least and comparator in (">", ">="):
+        comparator = "="
     between = lower[end : head.end()]
     if "\n\n" in between or (comparator == "=" and _modal_pattern().search(between)):
         return []
@@ -713,12 +721,22 @@ def _number_before_pattern() -> re.Pattern[str]:
     )
 
 
+@cache
+def _percent_before_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![\d./-])(?P<value>\d{1,3})(?:\s?%?\s?(?:-|–|or|(?P<to>to))\s?(?P<high>\d{1,3}))?\s?(?:%|percent|pct)(?P<more>\+)?\s?"
+        r"(?:(?:or more|or better|sustained|pain|overall|subjective|total|of|symptom|symptomatic|significant|good|excellent|initial)\s){0,2}$"
+    )
+
+
 def _number_before(kind: _Kind, moved: MovedWords, lower: str, start: int, end: int, lo: int) -> list[Measurement]:
     before = kind.before_name.search(lower, max(lo, start - 32), start) if kind.before_name is not None else None
     number = _plain(before["value"]) if before is not None else None
     if before is None or number is None or not kind.low <= number <= kind.high:
         return []
     comparator: Comparator = ">=" if before["more"] else _bound_before(lower, before.start(), lo)
+    if kind.at_least and comparator in (">", ">="):
+        comparator = "="
     high = _plain(before["high"])
     one = Measurement(
         kind.concept, before.start("value"), end, before.start("value"), before.end(), number, kind.unit, comparator
