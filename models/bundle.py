@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from features.types import FeatureSchema, FeatureVector
 from models.errors import BundleError, ModelError, SchemaMismatchError
 from models.explain import ProbabilityEstimator, SingleThreaded, explained_score
-from models.types import ModelReference, Score
+from models.types import ModelReference, Score, ThresholdCertificate
 
 PROTOCOL = 1
 MODEL_NAME = "greenlane-approval"
@@ -40,34 +40,6 @@ TRUSTED_TYPES = (
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdCertificate:
-    """What was shown about fast-tracking one service family (or, as ``family`` None, all of them together).
-
-    With ``confidence``, at most ``target`` of the fast-tracked requests would not have been approved, on exchangeable
-    cases. ``n`` counts the eligible certification cases at or above ``threshold``, ``errors`` those of them that were
-    not approved. ``threshold`` None: nothing could be shown, so nothing of it is fast-tracked; ``n`` and ``errors``
-    then count all eligible cases and ``reason`` says why. ``date`` is ISO 8601; ``data_hash`` is the SHA-256 of the
-    certification cases.
-    """
-
-    family: str | None
-    target: float
-    confidence: float
-    method: str
-    n: int
-    errors: int
-    threshold: float | None
-    date: str
-    data_hash: str
-    reason: str = ""
-
-    @property
-    def scope(self) -> Literal["overall", "family"]:
-        """Whether this is about one service family or about all requests together."""
-        return "overall" if self.family is None else "family"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from features.types import Assertion, CriterionResult, Fact, PolicyReference
-from models.types import TriageResult
+from models.types import ThresholdCertificate, TriageResult
 
 
 def result_to_json(result: TriageResult) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def result_to_json(result: TriageResult) -> dict[str, Any]:
         "facts": [fact_to_json(fact) for fact in result.facts],
         "approval_score": result.approval_score,
         "threshold": result.threshold,
+        "certificate": certificate_to_json(result.certificate) if result.certificate else None,
         "contributions": [{"feature": c.feature, "value": c.value, "effect": c.effect} for c in result.contributions],
         "missing": [{"criterion_id": missing.criterion_id, "ask": missing.ask} for missing in result.missing],
         "model": (
@@ -34,6 +36,11 @@ def result_to_json(result: TriageResult) -> dict[str, Any]:
         ),
         "pipeline_version": result.pipeline_version,
     }
+
+
+def certificate_to_json(certificate: ThresholdCertificate) -> dict[str, Any]:
+    """What was shown about fast-tracking the request's service family."""
+    return asdict(certificate)
 
 
 def policy_to_json(policy: PolicyReference) -> dict[str, Any]:

@@ -88,7 +88,8 @@ def _triage(
     policies = load_policies()
     reading = read(request, policies, load_plan_settings(plan_settings_path(), policies))
     score = bundle.score(reading.vector) if bundle else None
-    threshold = bundle.threshold_for(reading.policy.family) if bundle and reading.policy else None
+    certificate = bundle.certificate_for(reading.policy.family) if bundle and reading.policy else None
+    threshold = certificate.threshold if certificate else None
     taken, reasons = route(
         reading,
         score=score.probability if score else None,
@@ -111,6 +112,7 @@ def _triage(
         missing=_missing(reading),
         model=bundle.reference if bundle else None,
         pipeline_version=pipeline_version(),
+        certificate=certificate,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from features.types import CriterionResult, Fact, PolicyReference
 
@@ -59,10 +60,40 @@ class ModelReference:
 
 
 @dataclass(frozen=True, slots=True)
+class ThresholdCertificate:
+    """What was shown about fast-tracking one service family (or, as ``family`` None, all of them together).
+
+    With ``confidence``, at most ``target`` of the fast-tracked requests would not have been approved, on exchangeable
+    cases. ``n`` counts the eligible certification cases at or above ``threshold``, ``errors`` those of them that were
+    not approved. ``threshold`` None: nothing could be shown, so nothing of it is fast-tracked; ``n`` and ``errors``
+    then count all eligible cases and ``reason`` says why. ``date`` is ISO 8601; ``data_hash`` is the SHA-256 of the
+    certification cases.
+    """
+
+    family: str | None
+    target: float
+    confidence: float
+    method: str
+    n: int
+    errors: int
+    threshold: float | None
+    date: str
+    data_hash: str
+    reason: str = ""
+
+    @property
+    def scope(self) -> Literal["overall", "family"]:
+        """Whether this is about one service family or about all requests together."""
+        return "overall" if self.family is None else "family"
+
+
+@dataclass(frozen=True, slots=True)
 class TriageResult:
     """The answer to one request. ``authorization_id`` is None until the service stores it.
 
     ``approval_score`` and ``threshold`` are None where no model is loaded: then everything goes to nurse review.
+    ``certificate`` is what the model's bundle says about the service family: None without a model, without a policy, or
+    where no case of the family was there to show anything.
     """
 
     external_id: str
@@ -79,3 +110,4 @@ class TriageResult:
     model: ModelReference | None
     pipeline_version: str
     authorization_id: str | None = None
+    certificate: ThresholdCertificate | None = None

@@ -89,6 +89,23 @@ class ModelBody(_Body):
     alias: str
 
 
+class CertificateBody(_Body):
+    """What was shown about fast-tracking this service family: with ``confidence``, at most ``target`` of the requests at
+    or above ``threshold`` would not have been approved, ``errors`` of ``n`` in the certification cases. ``threshold``
+    null: nothing could be shown, ``reason`` says why, and none of them is fast-tracked."""
+
+    family: str | None
+    target: float = Field(gt=0, lt=1)
+    confidence: float = Field(gt=0, lt=1)
+    method: str
+    n: int = Field(ge=0)
+    errors: int = Field(ge=0)
+    threshold: float | None = Field(ge=0, le=1)
+    date: dt.date
+    data_hash: str
+    reason: str
+
+
 class TriageResultBody(_Body):
     """The answer to one request. There is no third route."""
 
@@ -102,6 +119,7 @@ class TriageResultBody(_Body):
     facts: list[FactBody]
     approval_score: float | None = Field(ge=0, le=1)
     threshold: float | None = Field(ge=0, le=1)
+    certificate: CertificateBody | None
     contributions: list[ContributionBody]
     missing: list[MissingBody]
     model: ModelBody | None
@@ -206,6 +224,7 @@ TRIAGE_RESULT_EXAMPLE: dict[str, Any] = {
     ],
     "approval_score": None,
     "threshold": None,
+    "certificate": None,
     "contributions": [],
     "missing": [
         {"criterion_id": "conservative-therapy", "ask": "Please send the dates physical therapy started and ended."}

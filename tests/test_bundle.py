@@ -24,7 +24,6 @@ from features.types import FeatureSchema, FeatureSpec, FeatureVector
 from models.bundle import (
     Bundle,
     BundleVersions,
-    ThresholdCertificate,
     load_bundle,
     load_champion,
     save_bundle,
@@ -32,7 +31,7 @@ from models.bundle import (
 )
 from models.errors import BundleError, CalibrationError, ModelError, SchemaMismatchError
 from models.estimator import build_baseline, build_estimator, calibrate
-from models.types import ModelReference
+from models.types import ModelReference, ThresholdCertificate
 
 SCHEMA = FeatureSchema(
     name="test",

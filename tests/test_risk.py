@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from models.bundle import ThresholdCertificate
+from models.types import ThresholdCertificate
 from training.risk import cases_needed, certify, error_bound, threshold_sequence
 
 

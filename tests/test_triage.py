@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from features.request import parse_request
 from features.types import FeatureVector, Status
 from models import triage
-from models.bundle import Bundle, BundleVersions, ThresholdCertificate
+from models.bundle import Bundle, BundleVersions
 from models.result import result_from_trace, result_to_json, trace_to_json
 from models.triage import system_error_result
-from models.types import ModelReference, Reason, Route, Score, TriageResult
+from models.types import ModelReference, Reason, Route, Score, ThresholdCertificate, TriageResult
 
 RESULT_KEYS = [
     *("authorization_id", "external_id", "route", "reasons", "due_at", "policy", "criteria", "facts", "approval_score"),
-    *("threshold", "contributions", "missing", "model", "pipeline_version"),
+    *("threshold", "certificate", "contributions", "missing", "model", "pipeline_version"),
 ]
 FACT_KEYS = [
     *("fact_id", "concept", "category", "document_id", "start", "end", "text", "section", "assertion"),
@@ -130,8 +130,13 @@ def test_score_and_guarantee_decide_the_rest(
     assert codes(sure) == {"all_criteria_met"}
     assert (sure.approval_score, sure.threshold) == (0.95, 0.9)
     assert sure.model == ModelReference("greenlane-approval", "1", "champion")
+    assert sure.certificate is not None
+    assert (sure.certificate.family, sure.certificate.threshold) == ("advanced_imaging", 0.9)
+    assert result_to_json(sure)["certificate"]["data_hash"] == "0" * 64
+    assert result_from_trace(trace_to_json(sure)) == sure
     assert codes(triage(asked, bundle=bundle_scoring(monkeypatch, 0.89))) == {"score_below_threshold"}
     assert codes(triage(asked, bundle=bundle_scoring(monkeypatch, 0.99, "sleep_dme"))) == {"no_guarantee"}
+    assert triage(asked, bundle=bundle_scoring(monkeypatch, 0.99, "sleep_dme")).certificate is None
     off = triage(asked, bundle=bundle_scoring(monkeypatch, 0.95), fast_track_enabled=False)
     assert codes(off) == {"fast_track_off"}
     doubled = triage(asked, bundle=bundle_scoring(monkeypatch, 0.95), further=(Reason("near_duplicate", "Seen."),))

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle, ThresholdCertificate
+from models.bundle import Bundle
+from models.types import ThresholdCertificate
 from training.dataset import Dataset
 from training.errors import DatasetError
 from training.risk import error_bound

@@ -21,8 +21,8 @@ from mapie.risk_control.fwer_control import FWERProcedure  # type: ignore[import
 from numpy.typing import NDArray
 from scipy.stats import beta, binom  # type: ignore[import-untyped]  # no types
 
-from models.bundle import ThresholdCertificate
 from models.estimator import Labels
+from models.types import ThresholdCertificate
 
 Scores = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import ThresholdCertificate
 from models.estimator import CalibrationMethod, build_baseline, build_estimator, calibrate
+from models.types import ThresholdCertificate
 from training.dataset import Dataset
 from training.errors import DatasetError
 from training.risk import certify
