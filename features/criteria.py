@@ -334,7 +334,7 @@ def _summed(facts: Sequence[Fact]) -> float:
     covered: set[int] = set()
     undated: dict[tuple[str, float], float] = {}
     for fact in facts:
-        days = _days(fact)
+        days = length_in_days(fact)
         if days is None:
             continue
         if fact.began and fact.ended and fact.ended > fact.began:
@@ -603,7 +603,8 @@ def _holds(value: float, op: str, limit: float) -> bool:
     return {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[op]
 
 
-def _days(fact: Fact) -> float | None:
+def length_in_days(fact: Fact) -> float | None:
+    """How long something lasted: by its dates, else as the notes say; None where neither tells."""
     if fact.began and fact.ended and fact.ended > fact.began:
         return float((fact.ended - fact.began).days)
     if isinstance(fact.value, float | int) and fact.unit in ("d", "wk", "mo", "a", "h"):
@@ -616,7 +617,7 @@ def _length(
 ) -> _Finding | None:
     if evidence.lasting is None:
         return None
-    days = _days(fact)
+    days = length_in_days(fact)
     if days is None:
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without how long.")
     if evidence.lasting.counted == "summed":
@@ -658,7 +659,7 @@ def _onset(fact: Fact, document: Document) -> date | None:
     stated = fact.began or fact.date
     if stated is not None or document.date is None:
         return stated
-    days = _days(fact)
+    days = length_in_days(fact)
     return document.date - timedelta(days=round(days)) if days is not None else None
 
 
@@ -725,7 +726,7 @@ def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool
 
 
 def _supporting(fact: Fact, evidence: Evidence, context: Context, name: str) -> str:
-    days = _days(fact)
+    days = length_in_days(fact)
     if evidence.lasting is not None and days is not None:
         period = ""
         if fact.began and fact.ended:

@@ -254,12 +254,14 @@ class PolicyReference:
 class FeatureSpec:
     """One feature: what it means and in which direction it may move the score.
 
-    ``direction`` is +1 (more never lowers the score), -1 (more never raises it) or 0 (unconstrained).
+    ``direction`` is +1 (more never lowers the score), -1 (more never raises it) or 0 (unconstrained); ``source`` says what
+    it is computed from.
     """
 
     name: str
     meaning: str
     direction: Literal[-1, 0, 1]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,10 @@
 """The numbers the model sees. Nothing of sex, race, name, birth date, place of living or plan is among them.
 
 Directions say what is known before any data: more criteria met never lowers the score, more contradictions never raise it.
+
+How long the notes are and how many facts they hold are not among them: both change with the writer's style more than with
+the case (over held-out styles their distributions moved by 0.18 and 0.25, Kolmogorov-Smirnov, most features by less than
+0.08), and without them the score was as good.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date
 
+from features.margins import NO_LIMITS, Margins
 from features.types import (
     AuthorizationRequest,
     Course,
@@ -21,29 +26,46 @@ from features.types import (
     Status,
 )
 
+_TREE = "the policy's tree after the facts were held against it"
+_FACTS = "facts of the notes"
+_REQUEST = "the request"
+
 _FEATURES = (
-    FeatureSpec("policy_met", "1 where the policy's tree as a whole is met", 1),
-    FeatureSpec("criteria_met_fraction", "share of the needed leaves that are met", 1),
-    FeatureSpec("criteria_not_met", "needed leaves with evidence against them", -1),
-    FeatureSpec("criteria_not_documented", "needed leaves without deciding evidence", -1),
-    FeatureSpec("criteria_conflicting", "leaves whose documents contradict each other, needed or not", -1),
-    FeatureSpec("guards", "guards that hold the request back (exclusions, documents about someone else, ...)", -1),
-    FeatureSpec("evidence_per_met_leaf", "facts behind each met leaf, mean, at most 5", 1),
-    FeatureSpec("evidence_age_days", "age of the youngest evidence of met leaves in days, at most 730", -1),
-    FeatureSpec("branches_met", "alternative branches that are met on their own", 1),
-    FeatureSpec("uncertain_share", "share of the patient's own problems and findings that are only suspected", -1),
-    FeatureSpec("planned_treatments", "treatments that are only planned", -1),
-    FeatureSpec("treatments_done", "different treatments that took place", 1),
-    FeatureSpec("undated_documents", "documents without a date", -1),
-    FeatureSpec("documents", "documents sent", 0),
-    FeatureSpec("note_length", "characters of all documents, in thousands, at most 100", 0),
-    FeatureSpec("facts", "facts read, at most 300", 0),
+    FeatureSpec("policy_met", "1 where the policy's tree as a whole is met", 1, _TREE),
+    FeatureSpec("criteria_met_fraction", "share of the needed leaves that are met", 1, _TREE),
+    FeatureSpec("criteria_not_met", "needed leaves with evidence against them", -1, _TREE),
+    FeatureSpec("criteria_not_documented", "needed leaves without deciding evidence", -1, _TREE),
+    FeatureSpec("criteria_conflicting", "leaves whose documents contradict each other, needed or not", -1, _TREE),
+    FeatureSpec(
+        "guards",
+        "guards that hold the request back (exclusions, documents about someone else, ...)",
+        -1,
+        "guards and exclusions",
+    ),
+    FeatureSpec(
+        "value_margin",
+        "distance of measured values from the limit they meet, relative to it, 0 to 1, the nearest of the needed leaves",
+        1,
+        _TREE,
+    ),
+    FeatureSpec("length_margin", "the same for how long a treatment or symptom lasted", 1, _TREE),
+    FeatureSpec("time_margin", "the same for how long ago it was", 1, _TREE),
+    FeatureSpec("evidence_per_met_leaf", "facts behind each met leaf, mean, at most 5", 1, _TREE),
+    FeatureSpec("evidence_age_days", "age of the youngest evidence of met leaves in days, at most 730", -1, _TREE),
+    FeatureSpec("branches_met", "alternative branches that are met on their own", 1, _TREE),
+    FeatureSpec(
+        "uncertain_share", "share of the patient's own problems and findings that are only suspected", -1, _FACTS
+    ),
+    FeatureSpec("planned_treatments", "treatments that are only planned", -1, _FACTS),
+    FeatureSpec("treatments_done", "different treatments that took place", 1, _FACTS),
+    FeatureSpec("undated_documents", "documents without a date", -1, _REQUEST),
+    FeatureSpec("documents", "documents sent", 0, _REQUEST),
 )
 
 
 def _schema() -> FeatureSchema:
     content = "\n".join(f"{spec.name}|{spec.meaning}|{spec.direction}" for spec in _FEATURES)
-    return FeatureSchema("greenlane-features", "1", _FEATURES, hashlib.sha256(content.encode()).hexdigest()[:16])
+    return FeatureSchema("greenlane-features", "2", _FEATURES, hashlib.sha256(content.encode()).hexdigest()[:16])
 
 
 SCHEMA = _schema()
@@ -54,6 +76,7 @@ def build_vector(
     facts: Sequence[Fact],
     criteria: Sequence[CriterionResult],
     guards: Sequence[Guard],
+    margins: Margins = NO_LIMITS,
 ) -> FeatureVector:
     """The features of a request, in the order of :data:`SCHEMA`."""
     parents = {result.parent for result in criteria}
@@ -71,6 +94,9 @@ def build_vector(
         "criteria_not_documented": float(sum(leaf.status is Status.NOT_DOCUMENTED for leaf in needed)),
         "criteria_conflicting": float(sum(leaf.status is Status.CONFLICTING for leaf in leaves)),
         "guards": float(len(guards)),
+        "value_margin": margins.value,
+        "length_margin": margins.length,
+        "time_margin": margins.time,
         "evidence_per_met_leaf": sum(min(len(leaf.evidence), 5) for leaf in met) / len(met) if met else 0.0,
         "evidence_age_days": float(min(min(ages, default=730), 730)),
         "branches_met": float(
@@ -85,8 +111,6 @@ def build_vector(
         ),
         "undated_documents": float(sum(document.date is None for document in request.documents)),
         "documents": float(len(request.documents)),
-        "note_length": min(sum(len(document.text) for document in request.documents) / 1000, 100.0),
-        "facts": float(min(len(facts), 300)),
     }
     return FeatureVector(SCHEMA, tuple(values[spec.name] for spec in SCHEMA.features))
 
