@@ -8,6 +8,7 @@ one raw score.
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -21,22 +22,35 @@ Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
-def build_estimator(
-    schema: FeatureSchema, seed: int, *, iterations: int = 80, learning_rate: float = 0.1, leaves: int = 12
-) -> Any:
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """What may be tuned of the estimator: so many trees (``iterations``) of at most ``leaves`` leaves, none holding fewer
+    than ``smallest_leaf`` training cases; ``penalty`` is the L2 regularization.
+
+    Small, because one request and its contributions have to be scored within 2 ms.
+    """
+
+    iterations: int = 80
+    learning_rate: float = 0.1
+    leaves: int = 12
+    smallest_leaf: int = 20
+    penalty: float = 1.0
+
+
+def build_estimator(schema: FeatureSchema, seed: int, settings: Hyperparameters | None = None) -> Any:
     """An unfitted ``HistGradientBoostingClassifier`` whose monotonic constraints are the schema's directions.
 
-    ``iterations`` trees of at most ``leaves`` leaves each: small, because one request and its contributions have to be
-    scored within 2 ms. Early stopping is off: it would draw a split of its own from the training data.
+    Early stopping is off: it would draw a split of its own from the training data.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]  # ships no types
 
+    chosen = settings or Hyperparameters()
     return HistGradientBoostingClassifier(
-        max_iter=iterations,
-        learning_rate=learning_rate,
-        max_leaf_nodes=leaves,
-        min_samples_leaf=20,
-        l2_regularization=1.0,
+        max_iter=chosen.iterations,
+        learning_rate=chosen.learning_rate,
+        max_leaf_nodes=chosen.leaves,
+        min_samples_leaf=chosen.smallest_leaf,
+        l2_regularization=chosen.penalty,
         monotonic_cst=[spec.direction for spec in schema.features],
         early_stopping=False,
         random_state=seed,

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from models.types import ThresholdCertificate
-from training.risk import cases_needed, certify, error_bound, threshold_sequence
+from training.intervals import error_bound, lower_bound, share_interval
+from training.risk import (
+    cases_needed,
+    certify,
+    certify_without_score,
+    errors_borne,
+    expected_error_ratio,
+    threshold_sequence,
+)
 
 
 def draw(random: np.random.Generator, n: int) -> tuple[Any, Any]:
@@ -96,23 +104,65 @@ def test_a_stricter_target_never_loosens_the_threshold() -> None:
     assert strict.threshold is None or strict.threshold >= loose.threshold
 
 
-def test_thresholds_run_from_strict_to_loose_and_are_fixed_without_certification_labels() -> None:
+def test_the_order_of_thresholds_is_fixed_without_certification_labels() -> None:
     scores, _ = draw(np.random.default_rng(2), 500)
     sequence = threshold_sequence(scores, 1000, 0.02, 0.95)
-    assert list(sequence) == sorted(sequence, reverse=True)
-    assert sequence[-1] == scores.min()
-    assert len(threshold_sequence(scores, 160, 0.02, 0.95)) < len(sequence)
+    assert set(sequence) <= set(scores)
+    assert scores.min() in sequence
+    assert len(set(sequence)) == len(sequence)
+
+
+def test_where_cases_are_few_the_loosest_threshold_is_tested_first() -> None:
+    """With 300 eligible cases only all of them together can show one per cent, and only without an error."""
+    scores, _ = draw(np.random.default_rng(2), 500)
+    assert threshold_sequence(scores, 300, 0.01, 0.95)[0] == scores.min()
+
+
+def test_where_cases_are_many_a_stricter_threshold_with_fewer_errors_is_tested_first() -> None:
+    scores, approved = draw(np.random.default_rng(2), 500)
+    ratio = expected_error_ratio(scores, approved)
+    assert threshold_sequence(scores, 8000, 0.02, 0.95, ratio)[0] > scores.min()
+
+
+@given(st.integers(1, 2000), st.sampled_from([0.005, 0.01, 0.02]), st.sampled_from([0.9, 0.95]))
+def test_one_error_more_than_is_borne_would_not_show_the_target(n: int, target: float, confidence: float) -> None:
+    borne = errors_borne(n, target, confidence)
+    assert binom.cdf(borne + 1, n, target) > 1 - confidence
+    assert borne == -1 or binom.cdf(borne, n, target) <= 1 - confidence
+
+
+def test_criteria_alone_are_certified_by_one_exact_test() -> None:
+    def shown(errors: int) -> ThresholdCertificate:
+        approved = np.array([0] * errors + [1] * (628 - errors))
+        return certify_without_score(
+            approved, family="x", target=0.01, confidence=0.95, on=date(2026, 11, 20), data_hash=""
+        )
+
+    assert shown(2).threshold == 0.0
+    assert shown(3).threshold is None
+    assert "3 of 628" in shown(3).reason
+
+
+@given(st.integers(0, 50), st.integers(1, 400))
+def test_an_interval_holds_what_was_seen(successes: int, n: int) -> None:
+    seen = min(successes, n)
+    low, high = share_interval(seen, n)
+    assert low <= seen / n <= high
+    assert lower_bound(seen, n, 0.975) == low
 
 
 @pytest.mark.slow
-def test_the_guarantee_holds_in_simulation() -> None:
-    """Over 200 draws the target is broken in at most 5 %, plus three standard errors of the simulation itself."""
+@pytest.mark.parametrize(("n", "target"), [(700, 0.02), (1500, 0.01), (4000, 0.01)])
+def test_the_guarantee_holds_in_simulation(n: int, target: float) -> None:
+    """Over 200 fresh draws the target is broken in at most 5 %, plus three standard errors of the simulation itself."""
     population = np.random.default_rng(99)
     scores, approved = draw(population, 400_000)
-    target, broken, draws = 0.02, 0, 200
+    broken, certified, draws = 0, 0, 200
     for seed in range(draws):
-        shown = certificate(700, seed=seed, target=target)
+        shown = certificate(n, seed=seed, target=target)
         if shown.threshold is not None:
-            above = scores >= shown.threshold
-            broken += float(np.mean(approved[above] == 0)) > target
+            certified += 1
+            broken += float(np.mean(approved[scores >= shown.threshold] == 0)) > target
     assert broken / draws <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws)
+    # A guarantee that certifies nothing would hold too.
+    assert certified > 0

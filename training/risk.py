@@ -2,11 +2,14 @@
 
 Among eligible cases (every criterion met, no guard: what law and criteria would let through), the share of not approved
 ones at or above a threshold is held at or below a target by MAPIE's learn-then-test (Angelopoulos and others, 2022):
-thresholds are tested from the strictest to the loosest, each by an exact binomial test, and the first failure ends the
-sequence. So no confidence is lost to the number of thresholds tried.
+thresholds are tested in a fixed order, each by an exact binomial test at the full level, and the first failure ends the
+sequence. So no confidence is lost to the number of thresholds tried, and every threshold that passed is valid.
 
-MAPIE's own fixed-sequence testing turns the order of its tests by the certification labels when the observed risk does
-not move one way; the order here is fixed before any label is seen (``StrictestFirst``), on the calibration cases.
+The order is fixed before any certification label is seen, by what the calibration cases let expect: the threshold most
+likely to pass comes first (Laufer-Goldman and others, 2023, order by a pilot sample too). A strict threshold has fewer
+errors, a loose one more cases to show it by; which of the two passes easier depends on how many cases there are. MAPIE's
+own fixed sequence turns its order by the certification labels themselves when the observed risk does not move one way,
+so the order is given to it here (``GivenOrder``).
 """
 
 from __future__ import annotations
@@ -19,22 +22,22 @@ import numpy as np
 from mapie.risk_control import BinaryClassificationController, BinaryRisk  # type: ignore[import-untyped]  # no types
 from mapie.risk_control.fwer_control import FWERProcedure  # type: ignore[import-untyped]  # no types
 from numpy.typing import NDArray
-from scipy.stats import beta, binom  # type: ignore[import-untyped]  # no types
+from scipy.stats import binom  # type: ignore[import-untyped]  # no types
 
 from models.estimator import Labels
 from models.types import ThresholdCertificate
+from training.intervals import error_bound
 
 Scores = NDArray[np.float64]
 
 METHOD = "learn-then-test, fixed sequence, exact binomial (MAPIE)"
+CRITERIA_ONLY = "exact binomial, every eligible case"
 
-# Shares of the eligible calibration cases that each tested threshold would let through, strictest first.
-_SHARES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
-_STRICTEST_START = 0.9
-_MOST_ERRORS_BORNE = 4
+# Shares of the eligible calibration cases that each tested threshold would let through.
+_SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 
 
-class StrictestFirst(FWERProcedure):  # type: ignore[misc]  # mapie ships no types, so its base class is Any
+class GivenOrder(FWERProcedure):  # type: ignore[misc]  # mapie ships no types, so its base class is Any
     """Fixed-sequence testing in the given order, at full level each, until the first failure."""
 
     def _init_state(self, n_lambdas: int, delta: float) -> None:
@@ -50,13 +53,6 @@ class StrictestFirst(FWERProcedure):  # type: ignore[misc]  # mapie ships no typ
         self._next = hypothesis_index + 1
 
 
-def error_bound(errors: int, n: int, confidence: float) -> float:
-    """The one-sided Clopper-Pearson upper bound on the rate of which ``errors`` in ``n`` were seen; 1 for n = 0."""
-    if n == 0 or errors >= n:
-        return 1.0
-    return float(beta.ppf(confidence, errors + 1, n - errors))
-
-
 def cases_needed(errors: int, target: float, confidence: float) -> int:
     """The fewest cases in which ``errors`` errors still show a rate of at most ``target`` with ``confidence``."""
     n = errors + 1
@@ -65,25 +61,40 @@ def cases_needed(errors: int, target: float, confidence: float) -> int:
     return n
 
 
-def threshold_sequence(
-    calibration_scores: Scores, certification_cases: int, target: float, confidence: float
-) -> Scores:
-    """The thresholds to test, strictest first, fixed before any certification label is seen.
+def errors_borne(n: int, target: float, confidence: float) -> int:
+    """The most errors in ``n`` cases that still show a rate of at most ``target``; -1 where not even none would do."""
+    borne = int(binom.ppf(1.0 - confidence, n, target))
+    return borne if binom.cdf(borne, n, target) <= 1.0 - confidence else borne - 1
 
-    Quantiles of the eligible calibration cases' scores. The first failure ends the sequence, so it starts where enough
-    certification cases lie above to bear some errors, up to four: a reviewer's slip among few cases would otherwise hide
-    what many cases could have shown. Where there are too few cases for that, it starts where fewer errors are borne.
+
+def expected_error_ratio(calibration_scores: Scores, approved: Labels) -> float:
+    """How many errors the eligible calibration cases showed for each one their scores let expect, half an error added."""
+    return float((np.sum(approved == 0) + 0.5) / (np.sum(1.0 - calibration_scores) + 0.5))
+
+
+def threshold_sequence(
+    calibration_scores: Scores, certification_cases: int, target: float, confidence: float, error_ratio: float = 1.0
+) -> Scores:
+    """The thresholds to test, the one most likely to pass first, fixed before any certification label is seen.
+
+    Quantiles of the eligible calibration cases' scores. Each lets through a known share of cases, hence about so many of
+    the ``certification_cases``, with an error rate of about ``error_ratio`` times what their scores let expect: from
+    both follows how likely its test is to pass. Thresholds that leave too few cases to pass even without an error are
+    left out, unless all do.
     """
     if len(calibration_scores) == 0:
         return np.array([], dtype=np.float64)
-    shares: Sequence[float] = (1.0,)
-    for errors in range(_MOST_ERRORS_BORNE, -1, -1):
-        wanted = cases_needed(errors, target, confidence)
-        shares = [share for share in _SHARES if share * certification_cases >= wanted]
-        if shares and shares[0] <= _STRICTEST_START:
-            break
-    thresholds = np.quantile(calibration_scores, [1.0 - share for share in shares or (1.0,)], method="lower")
-    return np.asarray(np.unique(thresholds)[::-1], dtype=np.float64)
+    candidates = np.unique(np.quantile(calibration_scores, [1.0 - share for share in _SHARES], method="lower"))
+    chances = []
+    for threshold in candidates:
+        above = calibration_scores[calibration_scores >= threshold]
+        cases = round(len(above) / len(calibration_scores) * certification_cases)
+        rate = min(1.0, error_ratio * float(np.mean(1.0 - above)))
+        chances.append(float(binom.cdf(errors_borne(cases, target, confidence), cases, rate)))
+    # Of equal chances the stricter first.
+    order = np.lexsort((-candidates, -np.round(chances, 6)))
+    promising = [position for position in order if chances[position] > 0.0] or [0]
+    return np.asarray(candidates[promising], dtype=np.float64)
 
 
 def certify(
@@ -96,11 +107,13 @@ def certify(
     confidence: float,
     on: date,
     data_hash: str,
+    error_ratio: float = 1.0,
 ) -> ThresholdCertificate:
     """The loosest threshold shown to hold the error at ``target``, or a certificate without one that says why.
 
     ``calibration_scores`` are of eligible calibration cases, ``scores`` and ``approved`` (1 or 0) of eligible
-    certification cases; the two must not share a case, and the model must have been trained on neither.
+    certification cases; the two must not share a case, the model must have been trained on neither, and every case must
+    stand for the same number of requests. ``error_ratio`` is :func:`expected_error_ratio` of the calibration cases.
     """
 
     def certificate(n: int, errors: int, threshold: float | None, reason: str = "") -> ThresholdCertificate:
@@ -115,7 +128,7 @@ def certify(
             f"{n} eligible certification cases; at least {needed} are needed to show {target:.1%} even without an error"
         )
         return certificate(n, errors, None, reason)
-    thresholds = threshold_sequence(calibration_scores, n, target, confidence)
+    thresholds = threshold_sequence(calibration_scores, n, target, confidence, error_ratio)
     if len(thresholds) == 0:
         return certificate(n, errors, None, "no eligible calibration case to place a threshold by")
     valid = _valid_thresholds(thresholds, scores, approved, target, confidence)
@@ -142,10 +155,27 @@ def _valid_thresholds(
         confidence_level=confidence,
         best_predict_param_choice="recall",
         list_predict_params=thresholds,
-        fwer_method=StrictestFirst(),
+        fwer_method=GivenOrder(),
     )
     with warnings.catch_warnings():
         # That no threshold is valid is an answer, which the certificate gives.
         warnings.simplefilter("ignore")
         controller.calibrate(scores[:, np.newaxis], approved)
     return [float(threshold) for threshold in np.ravel(controller.valid_predict_params)]
+
+
+def certify_without_score(
+    approved: Labels, *, family: str | None, target: float, confidence: float, on: date, data_hash: str
+) -> ThresholdCertificate:
+    """What could be shown if criteria and guards alone decided: the baseline every score has to be worth having beside.
+
+    ``approved`` (1 or 0) of eligible certification cases. The threshold is 0 where one exact test over all of them holds
+    the error at ``target``, else None.
+    """
+    n, errors = len(approved), int(np.sum(approved == 0))
+    bound = error_bound(errors, n, confidence)
+    holds = bound <= target
+    reason = "" if holds else f"{errors} of {n} eligible cases were not approved, which shows at most {bound:.1%}"
+    return ThresholdCertificate(
+        family, target, confidence, CRITERIA_ONLY, n, errors, 0.0 if holds else None, on.isoformat(), data_hash, reason
+    )

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.estimator import CalibrationMethod, build_baseline, build_estimator, calibrate
+from models.estimator import CalibrationMethod, Hyperparameters, build_baseline, build_estimator, calibrate
 from models.types import ThresholdCertificate
 from training.dataset import Dataset
 from training.errors import DatasetError
-from training.risk import certify
+from training.risk import certify, expected_error_ratio
+from training.tuning import Trial, search
 
 # Fewer than this many of either class and a split says nothing about it.
 _FEWEST_PER_CLASS = 20
@@ -24,6 +25,7 @@ _FEWEST_PER_CLASS = 20
 class Trained:
     """A calibrated model, its logistic baseline, and what was shown about fast-tracking with each.
 
+    ``settings`` are the estimator's, ``trials`` the search that chose them, best first (empty without a search).
     ``reference_values`` are the training medians, in the schema's order; ``certificates`` hold the overall one (family
     None) first, then one a family.
     """
@@ -31,6 +33,8 @@ class Trained:
     estimator: Any
     baseline: Any
     reference_values: tuple[float, ...]
+    settings: Hyperparameters
+    trials: tuple[Trial, ...]
     certificates: tuple[ThresholdCertificate, ...]
     baseline_certificates: tuple[ThresholdCertificate, ...]
 
@@ -43,8 +47,11 @@ def train(
     confidence: float,
     on: date,
     method: CalibrationMethod = "sigmoid",
+    trials: int = 0,
 ) -> Trained:
-    """Fit, calibrate and certify, each on its own split. ``on`` is the date the certificates bear.
+    """Tune and fit, calibrate and certify, each on its own split. ``on`` is the date the certificates bear.
+
+    ``trials`` bounds the search for the estimator's settings; 0 takes those that ship.
 
     Raises DatasetError where a split is missing or has too few of one class to learn from.
     """
@@ -52,7 +59,9 @@ def train(
     for name in ("train", "calibration"):
         _require_both_classes(parts[name], name)
     learning, calibration = parts["train"], parts["calibration"]
-    estimator = build_estimator(dataset.schema, seed).fit(
+    tried = search(learning, seed=seed, trials=trials) if trials else ()
+    settings = tried[0].settings if tried else Hyperparameters()
+    estimator = build_estimator(dataset.schema, seed, settings).fit(
         learning.features, learning.labels, sample_weight=learning.weights
     )
     calibrated = calibrate(estimator, calibration.features, calibration.labels, method, weights=calibration.weights)
@@ -70,6 +79,8 @@ def train(
         estimator=calibrated,
         baseline=calibrated_baseline,
         reference_values=tuple(np.nanmedian(learning.features, axis=0).tolist()),
+        settings=settings,
+        trials=tried,
         certificates=certified(calibrated),
         baseline_certificates=certified(calibrated_baseline),
     )
@@ -88,6 +99,9 @@ def certificates(
     # The exact test knows no weights: cases that stand for many requests and cases that stand for one become alike.
     showing = certification.where(certification.eligible).evenly_weighted()
 
+    # Taken over all families together: in one there are too few errors to tell.
+    ratio = expected_error_ratio(scores(estimator, placing), placing.labels)
+
     def one(family: str | None) -> ThresholdCertificate:
         place = placing if family is None else placing.where(placing.families == family)
         show = showing if family is None else showing.where(showing.families == family)
@@ -100,6 +114,7 @@ def certificates(
             confidence=confidence,
             on=on,
             data_hash=show.hash,
+            error_ratio=ratio,
         )
 
     return (one(None), *(one(family) for family in families))
