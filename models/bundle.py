@@ -6,6 +6,7 @@ version, feature schema, reference values, certificates, versions, and the SHA-2
 
 ``champion.json`` beside the bundles points to the one in service and holds the SHA-256 of its manifest, so a threshold
 edited by hand is noticed. It is replaced atomically: a reader sees the old bundle or the new one, never half of one.
+``promotions.jsonl`` keeps who put which bundle into service; a rollback reads it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ MODEL_NAME = "greenlane-approval"
 MODEL_FILE = "model.skops"
 MANIFEST_FILE = "manifest.json"
 POINTER_FILE = "champion.json"
+PROMOTIONS_FILE = "promotions.jsonl"
 DEFAULT_MODEL_DIRECTORY = Path(".greenlane") / "models"
 
 # Audited: plain holders of numbers, none of which runs code when built. TreePredictor holds raw node indices that
@@ -196,6 +198,45 @@ def set_champion(bundle: Path) -> Path:
     return pointer
 
 
+def record_promotion(home: Path, decision: Mapping[str, Any]) -> None:
+    """Add a decision (with its bundle's ``directory``) to the model directory's log, one JSON object a line."""
+    with (home / PROMOTIONS_FILE).open("a", encoding="utf-8") as log:
+        log.write(json.dumps(decision) + "\n")
+        log.flush()
+        os.fsync(log.fileno())
+
+
+def previous_champion(home: Path) -> Path | None:
+    """The bundle that was in service before the present one, by the log of promotions; None where there was none.
+
+    Where the present one was itself returned to, what came before it in the first place is meant. Raises BundleError
+    where the log cannot be read.
+    """
+    log = home / PROMOTIONS_FILE
+    in_order: list[str] = []
+    try:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            decision = json.loads(line)
+            name = decision["directory"]
+            if decision["action"] == "rollback" and name in in_order:
+                del in_order[in_order.index(name) + 1 :]
+            elif not in_order or in_order[-1] != name:
+                in_order.append(name)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{log}: is not a log of promotions; point to a bundle by hand or promote again") from error
+    before = [name for name in in_order if name != _pointed_to(home)]
+    return home / Path(before[-1]).name if before else None
+
+
+def _pointed_to(home: Path) -> str | None:
+    try:
+        return str(json.loads((home / POINTER_FILE).read_bytes())["directory"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def load_champion(directory: Path | None = None) -> Bundle | None:
     """The bundle in service, or None where nothing was promoted yet.
 
@@ -321,7 +362,9 @@ __all__ = [
     "load_bundle",
     "load_champion",
     "model_directory",
+    "previous_champion",
     "promote_bundle",
+    "record_promotion",
     "save_bundle",
     "set_champion",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,9 +23,9 @@ from models.bundle import Bundle, BundleVersions, load_bundle, load_champion, pr
 from models.types import ModelReference
 from training import __main__ as command_line
 from training.dataset import Dataset, load, prepare
-from training.errors import DatasetError, TrainingError
+from training.errors import DatasetError, PromotionRefusedError, TrainingError
 from training.evaluate import evaluate, expected_calibration_error
-from training.promote import failed_gates
+from training.promote import gates, promote, rollback, two_approvers
 from training.synthetic.generator import generate
 from training.train import Trained, train
 
@@ -41,7 +42,8 @@ def dataset(n: int = 3000, seed: int = 0, *, error_in_eligible: float = 0.001, *
     features[:, NAMES.index("criteria_met_fraction")] = np.where(met, 1.0, random.random(n) * 0.9)
     features[:, NAMES.index("policy_met")] = met
     features[:, NAMES.index("guards")] = np.where(met, 0, random.poisson(1, n))
-    labels = np.where(met, random.random(n) >= error_in_eligible, random.random(n) < 0.25).astype(int)
+    unread = np.where(features[:, NAMES.index("criteria_not_documented")] < 3, 0.6, 0.02)
+    labels = np.where(met, random.random(n) >= error_in_eligible, random.random(n) < unread).astype(int)
     fields: dict[str, Any] = {
         "schema": SCHEMA,
         "features": features,
@@ -51,6 +53,11 @@ def dataset(n: int = 3000, seed: int = 0, *, error_in_eligible: float = 0.001, *
         "eligible": met,
         "external_ids": np.array([f"case-{i}" for i in range(n)]),
         "scenarios": np.array(["story"] * n),
+        "groups": {
+            "age_band": random.choice(["18 to 39", "40 to 64", "65 and over"], n),
+            "sex": random.choice(["female", "male"], n),
+            "line_of_business": random.choice(["commercial", "medicaid"], n),
+        },
         "versions": {"lexicon": "l", "policies": "p", "pipeline": "1"},
         "hash": "d" * 64,
     }
@@ -83,7 +90,7 @@ def bundles(directory: Path, trained: Trained, cases: Dataset) -> tuple[Bundle, 
 
 @pytest.fixture(scope="module")
 def cases() -> Dataset:
-    return dataset()
+    return dataset(8000)
 
 
 @pytest.fixture(scope="module")
@@ -246,30 +253,222 @@ def test_calibration_error_is_zero_for_honest_and_large_for_boastful_scores() ->
     assert expected_calibration_error(np.full(1000, 0.95), labels) == pytest.approx(0.45)
 
 
-def test_a_sound_candidate_passes_the_gates(pair: tuple[Bundle, Bundle], cases: Dataset) -> None:
-    assert failed_gates(pair[0], evaluate(*pair, cases).to_json()) == []
+def failed(*arguments: Any) -> dict[str, str]:
+    """What was found by each gate that was not passed, by its name."""
+    return {gate.name: gate.found for gate in gates(*arguments) if not gate.passed}
 
 
-def test_gates_name_an_error_the_guarantee_does_not_explain(pair: tuple[Bundle, Bundle], cases: Dataset) -> None:
-    report = evaluate(*pair, cases).to_json()
+@pytest.fixture
+def report(pair: tuple[Bundle, Bundle], cases: Dataset) -> dict[str, Any]:
+    """The evaluation of a sound candidate, to be spoilt."""
+    found: dict[str, Any] = json.loads(json.dumps(evaluate(*pair, cases).to_json()))
+    return found
+
+
+def test_a_sound_candidate_passes_every_gate(
+    pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]
+) -> None:
+    passed = gates(pair[0], report, cases)
+    assert [gate for gate in passed if not gate.passed] == []
+    assert [gate.name for gate in passed] == [
+        *("feature schema", "guarantee", "calibration", "baseline: logistic regression", "baseline: criteria only"),
+        *("subgroups", "champion"),
+    ]
+
+
+def test_gates_name_an_error_the_guarantee_does_not_explain(
+    pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]
+) -> None:
     report["fast_lane"]["sleep_dme"] |= {"wrong": 12, "fast_tracked": 100}
-    assert any("12 of 100" in reason for reason in failed_gates(pair[0], report))
+    assert "12 of 100" in failed(pair[0], report, cases)["guarantee"]
+
+
+def test_gates_name_a_calibration_error(pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]) -> None:
+    report["expected_calibration_error"] = 0.021
+    assert "0.021" in failed(pair[0], report, cases)["calibration"]
+
+
+@pytest.mark.parametrize("baseline", ["logistic_regression", "criteria_only"])
+def test_gates_name_a_baseline_that_is_better(
+    pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any], baseline: str
+) -> None:
+    report["briers"][baseline] = report["briers"]["model"] / 2
+    name = baseline.replace("_", " ")
+    assert name in failed(pair[0], report, cases)[f"baseline: {name}"]
+    report["briers"][baseline] = report["briers"]["model"] * 2
+    report["fast_lane"]["all"]["share_high"] = report["baselines"][baseline]["all"]["share_low"] - 0.01
+    assert set(failed(pair[0], report, cases)) >= {f"baseline: {name}"}
+
+
+def test_gates_name_the_subgroup_that_fares_worse(
+    pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]
+) -> None:
+    worse = next(group for group in report["subgroups"] if group["group"] == "female")
+    worse |= {"fast_tracked": 900, "wrong": 40, "error_low": 0.03, "error_bound": 0.06}
+    assert "sex female: 40 of 900" in failed(pair[0], report, cases)["subgroups"]
+
+
+def test_a_group_too_small_for_its_bound_is_only_refused_for_errors_it_shows(
+    pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]
+) -> None:
+    small = next(group for group in report["subgroups"] if group["group"] == "female")
+    small |= {"fast_tracked": 5, "wrong": 0, "error_low": 0.0, "error_bound": 0.45}
+    assert failed(pair[0], report, cases) == {}
+    small |= {"wrong": 4, "error_low": 0.34, "error_bound": 0.99}
+    assert "4 of 5" in failed(pair[0], report, cases)["subgroups"]
+
+
+def test_gates_ask_for_subgroups_that_are_known(
+    pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]
+) -> None:
+    assert "nothing is known" in failed(pair[0], report | {"subgroups": []}, cases)["subgroups"]
+
+
+def test_a_candidate_is_not_worse_than_itself_and_worse_than_one_that_opens_the_lane(
+    tmp_path: Path, trained: Trained, pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]
+) -> None:
+    assert failed(pair[0], report, cases, pair[0]) == {}
+    closed = tuple(replace(shown, threshold=0.9999) for shown in trained.certificates)
+    shut, _ = bundles(tmp_path, replace(trained, certificates=closed), cases)
+    assert "approvable cases" in failed(shut, report, cases, pair[0])["champion"]
+
+
+def test_a_champion_of_another_schema_stands_in_nobodys_way(
+    pair: tuple[Bundle, Bundle], cases: Dataset, report: dict[str, Any]
+) -> None:
+    assert failed(pair[0], report, cases, replace(pair[0], schema_hash="other")) == {}
 
 
 def test_gates_refuse_a_model_nothing_was_certified_for(tmp_path: Path, risky: tuple[Dataset, Trained]) -> None:
     cases, trained = risky
     pair = bundles(tmp_path, trained, cases)
-    assert any("no service family is certified" in r for r in failed_gates(pair[0], evaluate(*pair, cases).to_json()))
+    found = failed(pair[0], evaluate(*pair, cases).to_json(), cases)
+    assert "no service family is certified" in found["guarantee"]
 
 
 def test_gates_refuse_a_model_of_another_schema(tmp_path: Path, trained: Trained, cases: Dataset) -> None:
     other = replace(cases, schema=replace(SCHEMA, hash="other"))
     candidate, _ = bundles(tmp_path, trained, other)
-    assert any("another feature schema" in r for r in failed_gates(candidate, evaluate_stub()))
+    assert "another feature schema" in failed(candidate, {}, other)["feature schema"]
 
 
-def evaluate_stub() -> dict[str, Any]:
-    return {"fast_lane": {}}
+@pytest.mark.parametrize("names", [[], ["Ada"], ["Ada", "ada "], ["Ada", "  "], ["Ada  Lovelace", "ada lovelace"]])
+def test_one_person_cannot_promote_alone(names: list[str], tmp_path: Path, cases: Dataset) -> None:
+    with pytest.raises(PromotionRefusedError, match="two different people"):
+        promote(tmp_path, cases, approved_by=names)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_people_can() -> None:
+    assert two_approvers([" Ada  Lovelace", "Grace Hopper"]) == ["Ada Lovelace", "Grace Hopper"]
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables and nothing in them: making one takes seconds, copying one does not."""
+    from training.tracking import connect
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+        connect()
+    return path
+
+
+@pytest.fixture
+def registry(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty MLflow store of this test's own."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    shutil.copy(empty_store, tmp_path / "another.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def kept_candidate(directory: Path, cases: Dataset, trained: Trained) -> str:
+    """Register and evaluate a candidate in ``directory``; returns its version."""
+    from training.candidate import keep_candidate, load_candidate, pending_candidate, save_evaluation
+    from training.tracking import log_training, next_version
+
+    directory.mkdir(exist_ok=True)
+    version = next_version()
+    with pending_candidate(directory, trained, cases, version) as bundle:
+        keep_candidate(directory, log_training(trained, cases, {"seed": 0}, Path("features.parquet"), bundle, version))
+    candidate = load_candidate(directory)
+    save_evaluation(directory, candidate.bundle, evaluate(candidate.bundle, candidate.baseline, cases))
+    return version
+
+
+def test_promotion_and_rollback_move_alias_and_pointer_and_say_who_decided(
+    registry: Path, cases: Dataset, trained: Trained
+) -> None:
+    import mlflow
+
+    models, out = registry / "models", registry / "out"
+    client = mlflow.MlflowClient()
+    served = []
+    for _ in range(2):
+        version = kept_candidate(out, cases, trained)
+        promoted = promote(out, cases, approved_by=["Ada", "Grace"], models=models)
+        assert promoted.reference == ModelReference("greenlane-approval", version, "champion")
+        assert str(client.get_model_version_by_alias("greenlane-approval", "champion").version) == version
+        served.append(version)
+    registered = client.get_model_version("greenlane-approval", served[1])
+    assert registered.tags["approved_by"] == "Ada; Grace"
+    decision = mlflow.artifacts.load_dict(f"runs:/{registered.run_id}/promotion.json")
+    assert decision["approved_by"] == ["Ada", "Grace"]
+    assert all(gate["passed"] for gate in decision["gates"])
+
+    assert rollback(by="Ada", models=models).reference.version == served[0]
+    champion = load_champion(models)
+    assert champion is not None
+    assert champion.reference.version == served[0]
+    assert str(client.get_model_version_by_alias("greenlane-approval", "champion").version) == served[0]
+    log = [json.loads(line) for line in (models / "promotions.jsonl").read_text().splitlines()]
+    assert [(entry["action"], entry["version"], entry["approved_by"]) for entry in log] == [
+        ("promote", served[0], ["Ada", "Grace"]),
+        ("promote", served[1], ["Ada", "Grace"]),
+        ("rollback", served[0], ["Ada"]),
+    ]
+    with pytest.raises(PromotionRefusedError, match="no champion before"):
+        rollback(by="Ada", models=models)
+
+
+def test_a_rollback_needs_a_name_and_something_to_go_back_to(tmp_path: Path) -> None:
+    with pytest.raises(PromotionRefusedError, match="--by NAME"):
+        rollback(by=" ", models=tmp_path)
+    with pytest.raises(PromotionRefusedError, match="no champion before"):
+        rollback(by="Ada", models=tmp_path)
+
+
+def test_a_missing_registry_promotes_nothing_and_loses_nothing(
+    registry: Path, cases: Dataset, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, out = registry / "models", registry / "out"
+    version = kept_candidate(out, cases, trained)
+    promote(out, cases, approved_by=["Ada", "Grace"], models=models)
+    kept_candidate(out, cases, trained)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{registry / 'another.db'}")
+    with pytest.raises(TrainingError, match="is not in the MLflow store") as refused:
+        promote(out, cases, approved_by=["Ada", "Grace"], models=models)
+    assert "\n" not in str(refused.value)
+    champion = load_champion(models)
+    assert champion is not None
+    assert champion.reference.version == version
+
+
+def test_a_store_that_cannot_be_used_is_one_line_and_leaves_the_earlier_candidate(
+    registry: Path, cases: Dataset, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.tracking import next_version
+
+    kept_candidate(registry / "out", cases, trained)
+    (registry / "blocked").write_text("a file where a directory is wanted")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{registry / 'blocked' / 'mlflow.db'}")
+    with pytest.raises(TrainingError, match="cannot be used") as refused:
+        next_version()
+    assert "\n" not in str(refused.value)
+    assert load_bundle(registry / "out" / "candidate").certificates == trained.certificates
 
 
 def test_a_promoted_bundle_is_the_champion_the_server_loads(
@@ -299,7 +498,7 @@ def test_where_the_registry_fails_the_champion_in_service_stays(home: Path, pair
         (["prepare"], "run generate first"),
         (["train"], "run prepare first"),
         (["evaluate"], "run train first"),
-        (["promote"], "run train first"),
+        (["promote", "--approved-by", "Ada", "--approved-by", "Grace"], "run prepare first"),
     ],
 )
 def test_a_step_out_of_order_is_one_line_and_exit_code_2(
@@ -318,24 +517,21 @@ def test_a_step_out_of_order_is_one_line_and_exit_code_2(
 
 
 def test_a_refused_promotion_is_one_line_and_exit_code_1(
-    tmp_path: Path,
+    registry: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     risky: tuple[Dataset, Trained],
 ) -> None:
-    from training.candidate import save_candidate, save_evaluation
-    from training.tracking import Registered
-
     cases, trained = risky
-    save_candidate(tmp_path, trained, cases, Registered("run", "1", "sqlite:///nowhere.db"))
-    candidate, baseline = load_bundle(tmp_path / "candidate"), load_bundle(tmp_path / "baseline")
-    save_evaluation(tmp_path, candidate, evaluate(candidate, baseline, cases))
-    monkeypatch.setattr(sys, "argv", ["training", "promote", "--out", str(tmp_path), "--models", str(tmp_path / "m")])
+    kept_candidate(registry / "out", cases, trained)
+    monkeypatch.setattr("training.dataset.load", lambda table: cases)
+    approvers = ["--approved-by", "Ada", "--approved-by", "Grace"]
+    monkeypatch.setattr(sys, "argv", ["training", "promote", *approvers, "--out", "out", "--models", "models"])
     assert command_line.run() == 1
     said = capsys.readouterr().err.strip()
     assert said.startswith("training: not promoted: no service family is certified")
     assert "\n" not in said
-    assert not (tmp_path / "m").exists()
+    assert not (registry / "models").exists()
 
 
 def test_only_the_tracking_file_imports_mlflow() -> None:
@@ -345,7 +541,8 @@ def test_only_the_tracking_file_imports_mlflow() -> None:
         for path in (ROOT / room).rglob("*.py")
         if any(line.strip().startswith(("import mlflow", "from mlflow")) for line in path.read_text().splitlines())
     ]
-    assert found == [Path("training/tracking.py")]
+    # The second is MLflow's own to execute: the registered model as source.
+    assert sorted(found) == [Path("training/request_model.py"), Path("training/tracking.py")]
 
 
 def test_every_entry_point_of_mlproject_is_a_command() -> None:
@@ -354,10 +551,11 @@ def test_every_entry_point_of_mlproject_is_a_command() -> None:
     project = yaml.safe_load((ROOT / "MLproject").read_text())
     commands = {info.callback.__name__ for info in command_line.app.registered_commands if info.callback}
     assert set(project["entry_points"]) <= commands
-    assert set(project["entry_points"]) >= {"generate", "prepare", "train", "evaluate", "promote", "drift", "main"}
+    steps = {"generate", "prepare", "train", "evaluate", "promote", "rollback", "drift", "main"}
+    assert set(project["entry_points"]) >= steps
     for name, entry in project["entry_points"].items():
         assert entry["command"].startswith(f"python -m training {name}")
-        assert all(f"--{option} {{{option}}}" in entry["command"] for option in entry["parameters"])
+        assert all(f"{{{option}}}" in entry["command"] for option in entry["parameters"])
 
 
 @pytest.mark.slow

@@ -15,11 +15,13 @@ import typer
 from training.config import (
     CONFIDENCE,
     DATA_DIRECTORY,
+    DEMONSTRATION_APPROVERS,
     DEMONSTRATION_CASES,
-    DEMONSTRATION_TARGET,
     FALSE_ALARM,
     SETTLED_AFTER_DAYS,
     STORIES,
+    TARGET,
+    TRIALS,
 )
 
 app = typer.Typer(
@@ -41,6 +43,19 @@ Target = Annotated[
     float, typer.Option("--target", min=0.0001, max=0.5, help="Most fast-tracked requests that may not be approved.")
 ]
 Confidence = Annotated[float, typer.Option("--confidence", min=0.5, max=0.9999, help="Confidence of the guarantee.")]
+Trials = Annotated[
+    int, typer.Option("--trials", min=0, max=200, help="Settings of the estimator to try; 0 takes those that ship.")
+]
+Approvers = Annotated[
+    list[str], typer.Option("--approved-by", help="Who approves the promotion; two different people, so give it twice.")
+]
+Notes = Annotated[
+    bool,
+    typer.Option(
+        "--notes/--no-notes",
+        help="Show the notes of wrongly fast-tracked cases in the report. Off, so that no real note enters MLflow.",
+    ),
+]
 Models = Annotated[
     Path | None, typer.Option("--models", help="Model directory (default: GREENLANE_MODEL_DIR or .greenlane/models).")
 ]
@@ -174,21 +189,24 @@ def prepare(
 def train(
     out: Out = DATA_DIRECTORY,
     seed: Seed = 7,
-    target: Target = DEMONSTRATION_TARGET,
+    target: Target = TARGET,
     confidence: Confidence = CONFIDENCE,
+    trials: Trials = TRIALS,
 ) -> None:
-    """Train, calibrate and certify; the model is registered as challenger and kept as OUT/candidate."""
-    from training.candidate import library_versions, save_candidate
+    """Tune, train, calibrate and certify; the model is registered as challenger and kept as OUT/candidate."""
+    from training.candidate import keep_candidate, pending_candidate
     from training.dataset import load
-    from training.tracking import log_training
+    from training.tracking import log_training, next_version
     from training.train import train as fit
 
     table = out / "features.parquet"
     dataset = load(table)
-    trained = fit(dataset, seed=seed, target=target, confidence=confidence, on=datetime.now(UTC).date())
-    parameters = {"seed": seed, "target": target, "confidence": confidence, "cases": len(dataset)}
-    registered = log_training(trained, dataset, parameters, table, library_versions())
-    save_candidate(out, trained, dataset, registered)
+    version = next_version()
+    trained = fit(dataset, seed=seed, target=target, confidence=confidence, on=datetime.now(UTC).date(), trials=trials)
+    parameters = {"seed": seed, "target": target, "confidence": confidence, "trials": trials, "cases": len(dataset)}
+    with pending_candidate(out, trained, dataset, version) as bundle:
+        registered = log_training(trained, dataset, parameters, table, bundle, version)
+        keep_candidate(out, registered)
     _say(f"version {registered.version} registered as challenger")
     for shown in trained.certificates:
         scope = shown.family or "all families"
@@ -202,31 +220,43 @@ def train(
 
 
 @app.command()
-def evaluate(out: Out = DATA_DIRECTORY) -> None:
-    """Evaluate the candidate on the test split; the report goes to OUT/evaluation.json and to MLflow."""
+def evaluate(out: Out = DATA_DIRECTORY, notes: Notes = False) -> None:
+    """Evaluate the candidate on the test split; report.html, model_card.md and evaluation.json go to OUT and to MLflow."""
     from training.candidate import load_candidate, save_evaluation
     from training.dataset import load
-    from training.evaluate import evaluate as report_on
+    from training.evaluate import evaluate as judge
     from training.tracking import log_evaluation
 
     candidate = load_candidate(out)
-    evaluation = report_on(candidate.bundle, candidate.baseline, load(out / "features.parquet"))
-    log_evaluation(candidate.registered, save_evaluation(out, candidate.bundle, evaluation), evaluation.metrics())
+    dataset = load(out / "features.parquet")
+    evaluation = judge(candidate.bundle, candidate.baseline, dataset)
+    save_evaluation(out, candidate.bundle, evaluation)
+    log_evaluation(candidate.registered, evaluation.metrics(), [out / "evaluation.json"])
     for scope, lane in evaluation.fast_lane.items():
         if lane.share_of_approvable is not None:
             _say(
                 f"  {scope}: {lane.share_of_approvable:.1%} of approvable test requests fast-tracked, {lane.wrong} of "
                 f"{lane.fast_tracked} wrongly (at most {lane.error_bound:.1%})"
             )
-    _say(f"  calibration error {evaluation.expected_calibration_error:.3f}, Brier {evaluation.brier:.3f}")
+    for name, lanes in evaluation.baselines.items():
+        share = lanes["all"].share_of_approvable
+        _say(f"  baseline {name.replace('_', ' ')}: {0.0 if share is None else share:.1%} at the same certified bound")
+    _say(f"  calibration error {evaluation.expected_calibration_error:.3f}, Brier {evaluation.briers['model']:.3f}")
 
 
 @app.command()
-def promote(out: Out = DATA_DIRECTORY, models: Models = None) -> None:
+def promote(
+    approved_by: Approvers = [],  # noqa: B006  # Typer copies it
+    out: Out = DATA_DIRECTORY,
+    models: Models = None,
+) -> None:
     """Give the candidate the alias champion and put it where the server loads it, if it passes the gates."""
+    from training.dataset import load
     from training.promote import promote as put_into_service
+    from training.promote import two_approvers
 
-    bundle = put_into_service(out, models)
+    two_approvers(approved_by)
+    bundle = put_into_service(out, load(out / "features.parquet"), approved_by=approved_by, models=models)
     _say(f"version {bundle.reference.version} of {bundle.reference.name} is champion")
 
 
@@ -271,21 +301,34 @@ def drift(
 
 
 @app.command()
+def rollback(
+    by: Annotated[str, typer.Option("--by", help="Who decides to go back.")] = "", models: Models = None
+) -> None:
+    """Put the champion before the present one back into service, at once."""
+    from training.promote import rollback as go_back
+
+    bundle = go_back(by=by, models=models)
+    _say(f"version {bundle.reference.version} of {bundle.reference.name} is champion again")
+
+
+@app.command()
 def main(
     n: Cases = DEMONSTRATION_CASES,
     seed: Seed = 7,
     out: Out = DATA_DIRECTORY,
     processes: Processes = 2,
-    target: Target = DEMONSTRATION_TARGET,
+    target: Target = TARGET,
     confidence: Confidence = CONFIDENCE,
+    trials: Trials = TRIALS,
+    approved_by: Approvers = list(DEMONSTRATION_APPROVERS),  # noqa: B006  # a constant
     models: Models = None,
 ) -> None:
-    """All of it: generate, prepare, train, evaluate, promote."""
+    """All of it on generated requests: generate, prepare, train, evaluate, promote, by default in nobody's name."""
     generate(n, seed, out, processes)
     prepare(out, processes)
-    train(out, seed, target, confidence)
-    evaluate(out)
-    promote(out, models)
+    train(out, seed, target, confidence, trials)
+    evaluate(out, notes=True)
+    promote(approved_by, out, models)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -36,31 +38,48 @@ class Candidate:
     registered: Registered
 
 
-def save_candidate(directory: Path, trained: Trained, dataset: Dataset, registered: Registered) -> None:
-    """Write the candidate's bundle, its baseline's, and where it is registered; forget any earlier evaluation."""
+@contextmanager
+def pending_candidate(directory: Path, trained: Trained, dataset: Dataset, version: str) -> Iterator[Path]:
+    """The bundle of a candidate not yet kept: to be registered, then kept with :func:`keep_candidate`.
+
+    Where anything fails before that, the candidate already in ``directory`` stays as it was.
+    """
+    pending = directory / "pending"
+    shutil.rmtree(pending, ignore_errors=True)
+    try:
+        for name, estimator, certificates in (
+            ("candidate", trained.estimator, trained.certificates),
+            ("baseline", trained.baseline, trained.baseline_certificates),
+        ):
+            save_bundle(
+                pending / name,
+                estimator=estimator,
+                schema=dataset.schema,
+                reference=ModelReference(
+                    MODEL_NAME if name == "candidate" else f"{MODEL_NAME}-baseline", version, "challenger"
+                ),
+                reference_values=trained.reference_values,
+                certificates=certificates,
+                versions=BundleVersions(
+                    lexicon=dataset.versions["lexicon"],
+                    policies=dataset.versions["policies"],
+                    pipeline=dataset.versions["pipeline"],
+                    libraries=library_versions(),
+                ),
+                trained_at=datetime.now(UTC),
+            )
+        write_reference(pending / "candidate", reference_of(dataset, scores(trained.estimator, dataset)))
+        yield pending / "candidate"
+    finally:
+        shutil.rmtree(pending, ignore_errors=True)
+
+
+def keep_candidate(directory: Path, registered: Registered) -> None:
+    """Put the pending candidate in the place of the earlier one; forget any earlier evaluation."""
     (directory / "evaluation.json").unlink(missing_ok=True)
-    for name, estimator, certificates in (
-        ("candidate", trained.estimator, trained.certificates),
-        ("baseline", trained.baseline, trained.baseline_certificates),
-    ):
-        save_bundle(
-            directory / name,
-            estimator=estimator,
-            schema=dataset.schema,
-            reference=ModelReference(
-                MODEL_NAME if name == "candidate" else f"{MODEL_NAME}-baseline", registered.version, "challenger"
-            ),
-            reference_values=trained.reference_values,
-            certificates=certificates,
-            versions=BundleVersions(
-                lexicon=dataset.versions["lexicon"],
-                policies=dataset.versions["policies"],
-                pipeline=dataset.versions["pipeline"],
-                libraries=library_versions(),
-            ),
-            trained_at=datetime.now(UTC),
-        )
-    write_reference(directory / "candidate", reference_of(dataset, scores(trained.estimator, dataset)))
+    for name in ("candidate", "baseline"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+        (directory / "pending" / name).replace(directory / name)
     (directory / "registered.json").write_text(registered_to_json(registered) + "\n")
 
 
