@@ -261,6 +261,17 @@ def load_champion(directory: Path | None = None) -> Bundle | None:
     return _load(home / name, expected_manifest=expected)
 
 
+def require_installed_schema(bundle: Bundle) -> None:
+    """Raise SchemaMismatchError where ``bundle`` was trained on another feature schema than this version reads."""
+    from features.vector import SCHEMA
+
+    if bundle.schema_hash != SCHEMA.hash:
+        raise SchemaMismatchError(
+            f"model {bundle.reference.name} {bundle.reference.version} was trained on feature schema "
+            f"{bundle.schema_hash[:12]}, this version reads {SCHEMA.hash[:12]}; train a new model"
+        )
+
+
 def model_directory(directory: Path | None = None) -> Path:
     """Where bundles live: ``directory``, else GREENLANE_MODEL_DIR, else ``.greenlane/models``."""
     if directory is not None:
@@ -365,6 +376,7 @@ __all__ = [
     "previous_champion",
     "promote_bundle",
     "record_promotion",
+    "require_installed_schema",
     "save_bundle",
     "set_champion",
 ]

@@ -70,9 +70,12 @@ def _loaded(bundle: Bundle | Literal[_Model.CHAMPION] | None) -> Bundle | None:
 
 @lru_cache(maxsize=2)
 def _champion(directory: Path, changed: int) -> Bundle | None:
-    from models.bundle import load_champion
+    from models.bundle import load_champion, require_installed_schema
 
-    return load_champion(directory)
+    bundle = load_champion(directory)
+    if bundle is not None:
+        require_installed_schema(bundle)
+    return bundle
 
 
 def _triage(

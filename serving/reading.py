@@ -1,4 +1,4 @@
-"""The reading side of the service: the champion model and the pipeline, loaded once, and whether they are there."""
+"""The reading side of the service: the champion model and the pipeline, and whether they are there."""
 
 from __future__ import annotations
 
@@ -11,40 +11,30 @@ from features.extract import extract
 from features.plan_settings import load_plan_settings
 from features.policy import load_policies
 from features.types import AuthorizationRequest, Document
-from models.bundle import Bundle, load_champion
-from models.errors import ModelError
 from models.triage import triage
 from models.types import TriageResult
+from serving.champion import Champion
 from serving.settings import Settings
-
-NO_MODEL = "no model is promoted: every request goes to a nurse"
 
 _log = logging.getLogger("greenlane.serving")
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Triage as this process does it. ``bundle`` is None without a model: then nothing is fast-tracked."""
+    """Triage as this process does it. Without a usable champion nothing is fast-tracked."""
 
-    bundle: Bundle | None
+    champion: Champion
     fast_track_enabled: bool
     checks: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, settings: Settings) -> Reader:
-        """Load the champion from the model directory and read one sentence, so that the first request is fast.
+        """Load the champion of the model directory and read one sentence, so that the first request is fast.
 
         Never raises: what is missing stands in :meth:`readiness`.
         """
-        checks = {"model": "ok", "pipeline": "ok"}
-        bundle = None
-        try:
-            bundle = load_champion(settings.model_dir)
-            if bundle is None:
-                checks["model"] = NO_MODEL
-        except ModelError as error:
-            checks["model"] = "the model cannot be used, see the log: every request goes to a nurse"
-            _log.error("model: %s", error)
+        checks = {"pipeline": "ok"}
+        champion = Champion(settings.model_dir)
         try:
             extract([Document("d1", "Denies fever.")])
         except Exception as error:
@@ -54,15 +44,15 @@ class Reader:
         except PolicyError as error:
             checks["plans"] = "the plan settings cannot be used, see the log: every request goes to a nurse"
             _log.error("plans: %s", error)
-        for name, state in checks.items():
+        for name, state in {"model": champion.state(), **checks}.items():
             if state != "ok":
                 _log.warning("%s: %s", name, state)
-        return cls(bundle, settings.fast_track_enabled, checks)
+        return cls(champion, settings.fast_track_enabled, checks)
 
     def triage(self, request: AuthorizationRequest) -> TriageResult:
         """:func:`models.triage.triage` with this reader's model and switch."""
-        return triage(request, bundle=self.bundle, fast_track_enabled=self.fast_track_enabled)
+        return triage(request, bundle=self.champion.current(), fast_track_enabled=self.fast_track_enabled)
 
     def readiness(self) -> dict[str, str]:
-        """What works: ``ok`` or a sentence, for ``model`` and ``pipeline``."""
-        return dict(self.checks)
+        """What works: ``ok`` or a sentence, for ``model``, ``pipeline`` and what else was looked at."""
+        return {"model": self.champion.state(), **self.checks}
