@@ -7,8 +7,7 @@ the one furthest from its limits counts, because one is enough.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from features.criteria import Context, length_in_days
 from features.durations import to_days
@@ -16,60 +15,45 @@ from features.policy import CoveragePolicy, Evidence
 from features.types import CriterionResult, Fact, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Margins:
-    """The smallest margin among the needed criteria that are met, by what the limit is about; 1 where none is nearer.
-
-    ``value``: measured values; ``length``: how long something lasted; ``time``: how long ago it was.
-    """
-
-    value: float = 1.0
-    length: float = 1.0
-    time: float = 1.0
-
-
-NO_LIMITS = Margins()
-
-
-def margins_of(
+def closest_margin(
     policy: CoveragePolicy, criteria: Sequence[CriterionResult], facts: Sequence[Fact], context: Context
-) -> Margins:
-    """The margins of a request's met criteria."""
+) -> float:
+    """The smallest margin among the needed criteria that are met, 0 to 1; 1 where no limit is nearer than that.
+
+    Limits of measured values, of how long something lasted and of how long ago it was all count.
+    """
     by_id = {fact.fact_id: fact for fact in facts}
     leaves = {node.id: node.evidence for node in policy.criteria.walk()}
-    smallest: dict[str, float] = {}
+    smallest = 1.0
     for result in criteria:
         evidence = leaves.get(result.criterion_id)
         if evidence is None or result.status is not Status.MET or not result.needed:
             continue
-        shown = [_of_one(by_id[fact_id], evidence, context) for fact_id in result.evidence if fact_id in by_id]
-        if not shown:
-            continue
-        best = max(shown, key=lambda margins: min(margins.values(), default=1.0))
-        for kind, margin in best.items():
-            smallest[kind] = min(smallest.get(kind, 1.0), margin)
-    return Margins(**smallest)
+        shown = [by_id[fact_id] for fact_id in result.evidence if fact_id in by_id]
+        furthest = max((min(_margins(fact, evidence, context), default=1.0) for fact in shown), default=1.0)
+        smallest = min(smallest, furthest)
+    return smallest
 
 
-def _of_one(fact: Fact, evidence: Evidence, context: Context) -> Mapping[str, float]:
+def _margins(fact: Fact, evidence: Evidence, context: Context) -> Iterator[float]:
     """The margins of one fact within one criterion, each from 0 (at the limit, or counted beyond it) to 1."""
-    found: dict[str, float] = {}
-    if evidence.compared and isinstance(fact.value, float | int):
-        found["value"] = min(
-            _relative(abs(float(fact.value) - limit.value), abs(limit.value)) for limit in evidence.compared
-        )
+    if isinstance(fact.value, float | int):
+        for limit in evidence.compared:
+            yield _relative(abs(float(fact.value) - limit.value), abs(limit.value))
     days = length_in_days(fact)
     if evidence.lasting is not None and days is not None:
         needed = to_days(evidence.lasting.value, evidence.lasting.unit)
-        found["length"] = _relative(days - needed, needed)
+        yield _relative(days - needed, needed)
     when = context.when(fact)
-    if when is not None:
-        age = (context.day - when).days
-        for limit, inside in ((evidence.within, 1.0), (evidence.beyond, -1.0)):
-            if limit is not None:
-                allowed = to_days(limit.value, limit.unit)
-                found["time"] = min(found.get("time", 1.0), _relative(inside * (allowed - age), allowed))
-    return found
+    if when is None:
+        return
+    age = (context.day - when).days
+    if evidence.within is not None:
+        allowed = to_days(evidence.within.value, evidence.within.unit)
+        yield _relative(allowed - age, allowed)
+    if evidence.beyond is not None:
+        asked = to_days(evidence.beyond.value, evidence.beyond.unit)
+        yield _relative(age - asked, asked)
 
 
 def _relative(distance: float, limit: float) -> float:

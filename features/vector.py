@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date
 
-from features.margins import NO_LIMITS, Margins
 from features.types import (
     AuthorizationRequest,
     Course,
@@ -43,13 +42,11 @@ _FEATURES = (
         "guards and exclusions",
     ),
     FeatureSpec(
-        "value_margin",
-        "distance of measured values from the limit they meet, relative to it, 0 to 1, the nearest of the needed leaves",
+        "closest_margin",
+        "distance of the facts that meet the needed leaves from the nearest limit, relative to that limit, 0 to 1",
         1,
         _TREE,
     ),
-    FeatureSpec("length_margin", "the same for how long a treatment or symptom lasted", 1, _TREE),
-    FeatureSpec("time_margin", "the same for how long ago it was", 1, _TREE),
     FeatureSpec("evidence_per_met_leaf", "facts behind each met leaf, mean, at most 5", 1, _TREE),
     FeatureSpec("evidence_age_days", "age of the youngest evidence of met leaves in days, at most 730", -1, _TREE),
     FeatureSpec("branches_met", "alternative branches that are met on their own", 1, _TREE),
@@ -76,9 +73,9 @@ def build_vector(
     facts: Sequence[Fact],
     criteria: Sequence[CriterionResult],
     guards: Sequence[Guard],
-    margins: Margins = NO_LIMITS,
+    margin: float = 1.0,
 ) -> FeatureVector:
-    """The features of a request, in the order of :data:`SCHEMA`."""
+    """The features of a request, in the order of :data:`SCHEMA`. ``margin``: see :func:`features.margins.closest_margin`."""
     parents = {result.parent for result in criteria}
     leaves = [result for result in criteria if result.criterion_id not in parents]
     needed = [leaf for leaf in leaves if leaf.needed]
@@ -94,9 +91,7 @@ def build_vector(
         "criteria_not_documented": float(sum(leaf.status is Status.NOT_DOCUMENTED for leaf in needed)),
         "criteria_conflicting": float(sum(leaf.status is Status.CONFLICTING for leaf in leaves)),
         "guards": float(len(guards)),
-        "value_margin": margins.value,
-        "length_margin": margins.length,
-        "time_margin": margins.time,
+        "closest_margin": margin,
         "evidence_per_met_leaf": sum(min(len(leaf.evidence), 5) for leaf in met) / len(met) if met else 0.0,
         "evidence_age_days": float(min(min(ages, default=730), 730)),
         "branches_met": float(
