@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from features.types import FeatureSchema
 from models.errors import CalibrationError
 
-CalibrationMethod = Literal["sigmoid", "isotonic"]
+CalibrationMethod = Literal["blended", "sigmoid", "isotonic"]
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
+
+_SIGMOID_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ def calibrate(
 
     ``features`` is (cases, features), ``labels`` (cases,) of 0 and 1, ``weights`` (cases,) how many requests each case
     stands for (by default each for one). ``sigmoid`` keeps every difference of the raw
-    score; ``isotonic`` follows its shape more closely but wants a thousand cases or more and makes ties.
+    score, but cannot follow two clusters of scores, which requests that meet their criteria and requests that do not are;
+    ``isotonic`` follows any rising shape but wants a thousand cases or more and makes ties; ``blended`` is nine parts
+    isotonic and one part sigmoid, so that it follows the shape and keeps the differences.
     Raises CalibrationError where the cases hold one class only, or where the learnt map falls as the raw score rises.
     """
     from sklearn.calibration import CalibratedClassifierCV  # type: ignore[import-untyped]  # ships no types
@@ -86,15 +90,33 @@ def calibrate(
 
     if len(np.unique(labels)) < 2:
         raise CalibrationError("the calibration cases hold one class only; generate or export more cases")
-    calibrated = CalibratedClassifierCV(FrozenEstimator(fitted), method=method)
-    with warnings.catch_warnings():
-        # scikit-learn warns that the frozen estimator takes no weights; it is not fitted here, only the calibration is.
-        warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear to accept sample_weight")
-        calibrated.fit(features, labels, sample_weight=weights)
+
+    def learnt(of: Literal["sigmoid", "isotonic"]) -> Any:
+        calibrated = CalibratedClassifierCV(FrozenEstimator(fitted), method=of)
+        with warnings.catch_warnings():
+            # scikit-learn warns that the frozen estimator takes no weights; it is not fitted here, only the calibration.
+            warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear to accept sample_weight")
+            return calibrated.fit(features, labels, sample_weight=weights)
+
     raw = np.asarray(fitted.decision_function(features), dtype=np.float64)
+    calibrated = learnt("isotonic" if method == "isotonic" else "sigmoid")
     ascending = calibrated.predict_proba(features)[np.argsort(raw, kind="stable"), 1]
     if np.any(np.diff(ascending) < -1e-12):
         raise CalibrationError(
             "calibration reverses the score: the model is no better than chance on the held-out cases"
         )
-    return calibrated
+    return _blend(learnt("isotonic"), calibrated, raw) if method == "blended" else calibrated
+
+
+def _blend(isotonic: Any, sigmoid: Any, raw: Matrix) -> Any:
+    """``isotonic`` with its map replaced by nine parts of it and one of ``sigmoid``'s, joined by straight lines."""
+    from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]  # ships no types
+
+    steps = isotonic.calibrated_classifiers_[0].calibrators[0]
+    curve = sigmoid.calibrated_classifiers_[0].calibrators[0]
+    # The sigmoid bends slowly, so a hundred points between the steps carry it.
+    points = np.unique(np.concatenate([steps.X_thresholds_, np.quantile(raw, np.linspace(0.0, 1.0, 101))]))
+    values = (1.0 - _SIGMOID_SHARE) * steps.predict(points) + _SIGMOID_SHARE * curve.predict(points)
+    blended = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(points, values)
+    isotonic.calibrated_classifiers_[0].calibrators[0] = blended
+    return isotonic

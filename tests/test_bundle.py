@@ -30,7 +30,7 @@ from models.bundle import (
     set_champion,
 )
 from models.errors import BundleError, CalibrationError, ModelError, SchemaMismatchError
-from models.estimator import build_baseline, build_estimator, calibrate
+from models.estimator import CalibrationMethod, build_baseline, build_estimator, calibrate
 from models.types import ModelReference, ThresholdCertificate
 
 SCHEMA = FeatureSchema(
@@ -292,9 +292,10 @@ def test_a_score_worse_than_chance_is_not_calibrated_into_its_opposite() -> None
         calibrate(fitted, features, 1 - labels)
 
 
-def test_isotonic_calibration_is_a_trusted_bundle_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["isotonic", "blended"])
+def test_every_calibration_is_a_trusted_bundle_too(tmp_path: Path, method: CalibrationMethod) -> None:
     fitted = build_estimator(SCHEMA, seed=0).fit(*cases(400, 6))
-    bundle = load_bundle(save(tmp_path / "v1", calibrate(fitted, *cases(400, 7), "isotonic")))
+    bundle = load_bundle(save(tmp_path / "v1", calibrate(fitted, *cases(400, 7), method)))
     assert 0.0 <= bundle.score(vector(1.0, 0, 1, 5)).probability <= 1.0
 
 
@@ -317,3 +318,16 @@ def test_one_request_is_scored_and_explained_within_its_budget(bundle: Bundle) -
         taken.append(time.perf_counter() - began)
     # The budget is 2 ms on an idle machine; ten times that only fails where something is broken, not where it is busy.
     assert statistics.median(taken) < 0.02
+
+
+def test_blended_calibration_follows_the_shape_and_keeps_the_differences() -> None:
+    fitted = build_estimator(SCHEMA, seed=0).fit(*cases(400, 6))
+    learnt, unseen = cases(2000, 7), cases(2000, 8)[0]
+    raw = fitted.decision_function(unseen)
+    steps, blended = (
+        calibrate(fitted, *learnt, method).predict_proba(unseen)[:, 1] for method in ("isotonic", "blended")
+    )
+    assert np.abs(steps - blended).max() < 0.1
+    inside = blended[np.argsort(raw)]
+    assert (np.diff(inside) >= 0).all()
+    assert len(np.unique(blended)) > 5 * len(np.unique(steps))

@@ -18,7 +18,7 @@ from training.risk import (
     certify,
     certify_without_score,
     errors_borne,
-    expected_error_ratio,
+    pilot_rates,
     threshold_sequence,
 )
 
@@ -120,8 +120,16 @@ def test_where_cases_are_few_the_loosest_threshold_is_tested_first() -> None:
 
 def test_where_cases_are_many_a_stricter_threshold_with_fewer_errors_is_tested_first() -> None:
     scores, approved = draw(np.random.default_rng(2), 500)
-    ratio = expected_error_ratio(scores, approved)
-    assert threshold_sequence(scores, 8000, 0.02, 0.95, ratio)[0] > scores.min()
+    rates = pilot_rates([(scores, approved)])
+    assert threshold_sequence(scores, 8000, 0.02, 0.95, rates)[0] > scores.min()
+
+
+def test_pilot_rates_take_the_same_share_of_each_family() -> None:
+    one, other = np.linspace(0.5, 0.6, 100), np.linspace(0.9, 1.0, 100)
+    wrong_at_the_bottom = (np.arange(100) >= 10).astype(int)
+    rates = pilot_rates([(one, wrong_at_the_bottom), (other, wrong_at_the_bottom)])
+    assert rates[-1] == pytest.approx(20.5 / 201)
+    assert all(rate < 0.01 for rate in rates[:5])
 
 
 @given(st.integers(1, 2000), st.sampled_from([0.005, 0.01, 0.02]), st.sampled_from([0.9, 0.95]))

@@ -67,34 +67,50 @@ def errors_borne(n: int, target: float, confidence: float) -> int:
     return borne if binom.cdf(borne, n, target) <= 1.0 - confidence else borne - 1
 
 
-def expected_error_ratio(calibration_scores: Scores, approved: Labels) -> float:
-    """How many errors the eligible calibration cases showed for each one their scores let expect, half an error added."""
-    return float((np.sum(approved == 0) + 0.5) / (np.sum(1.0 - calibration_scores) + 0.5))
+def pilot_rates(pilots: Sequence[tuple[Scores, Labels]]) -> tuple[float, ...]:
+    """The error rate to expect when each of the tested shares is let through, strictest share first.
+
+    ``pilots`` are scores and decisions (1 approved, 0 not) of eligible calibration cases, one pair a family: in one family
+    there are too few errors to tell, so the same share is taken of each and counted together, half an error added.
+    """
+    rates = []
+    for share in _SHARES:
+        errors, cases = 0.5, 1.0
+        for scores, approved in pilots:
+            if len(scores):
+                above = scores >= np.quantile(scores, 1.0 - share, method="lower")
+                errors, cases = errors + float(np.sum(approved[above] == 0)), cases + float(above.sum())
+        rates.append(errors / cases)
+    return tuple(rates)
 
 
 def threshold_sequence(
-    calibration_scores: Scores, certification_cases: int, target: float, confidence: float, error_ratio: float = 1.0
+    calibration_scores: Scores,
+    certification_cases: int,
+    target: float,
+    confidence: float,
+    rates: Sequence[float] | None = None,
 ) -> Scores:
     """The thresholds to test, the one most likely to pass first, fixed before any certification label is seen.
 
     Quantiles of the eligible calibration cases' scores. Each lets through a known share of cases, hence about so many of
-    the ``certification_cases``, with an error rate of about ``error_ratio`` times what their scores let expect: from
-    both follows how likely its test is to pass. Thresholds that leave too few cases to pass even without an error are
-    left out, unless all do.
+    the ``certification_cases``, with about the error rate in ``rates`` (see :func:`pilot_rates`; by default what the
+    scores themselves let expect): from both follows how likely its test is to pass. Thresholds that leave too few cases
+    to pass even without an error are left out, unless all do.
     """
     if len(calibration_scores) == 0:
         return np.array([], dtype=np.float64)
-    candidates = np.unique(np.quantile(calibration_scores, [1.0 - share for share in _SHARES], method="lower"))
-    chances = []
-    for threshold in candidates:
+    chances: dict[float, float] = {}
+    for position, share in enumerate(_SHARES):
+        threshold = float(np.quantile(calibration_scores, 1.0 - share, method="lower"))
         above = calibration_scores[calibration_scores >= threshold]
         cases = round(len(above) / len(calibration_scores) * certification_cases)
-        rate = min(1.0, error_ratio * float(np.mean(1.0 - above)))
-        chances.append(float(binom.cdf(errors_borne(cases, target, confidence), cases, rate)))
+        rate = float(np.mean(1.0 - above)) if rates is None else rates[position]
+        chances[threshold] = float(binom.cdf(errors_borne(cases, target, confidence), cases, rate))
     # Of equal chances the stricter first.
-    order = np.lexsort((-candidates, -np.round(chances, 6)))
-    promising = [position for position in order if chances[position] > 0.0] or [0]
-    return np.asarray(candidates[promising], dtype=np.float64)
+    order = sorted(chances, key=lambda threshold: (-round(chances[threshold], 6), -threshold))
+    promising = [threshold for threshold in order if chances[threshold] > 0.0]
+    return np.asarray(promising or [min(chances)], dtype=np.float64)
 
 
 def certify(
@@ -107,13 +123,13 @@ def certify(
     confidence: float,
     on: date,
     data_hash: str,
-    error_ratio: float = 1.0,
+    rates: Sequence[float] | None = None,
 ) -> ThresholdCertificate:
     """The loosest threshold shown to hold the error at ``target``, or a certificate without one that says why.
 
     ``calibration_scores`` are of eligible calibration cases, ``scores`` and ``approved`` (1 or 0) of eligible
     certification cases; the two must not share a case, the model must have been trained on neither, and every case must
-    stand for the same number of requests. ``error_ratio`` is :func:`expected_error_ratio` of the calibration cases.
+    stand for the same number of requests. ``rates`` are :func:`pilot_rates` of the calibration cases.
     """
 
     def certificate(n: int, errors: int, threshold: float | None, reason: str = "") -> ThresholdCertificate:
@@ -128,7 +144,7 @@ def certify(
             f"{n} eligible certification cases; at least {needed} are needed to show {target:.1%} even without an error"
         )
         return certificate(n, errors, None, reason)
-    thresholds = threshold_sequence(calibration_scores, n, target, confidence, error_ratio)
+    thresholds = threshold_sequence(calibration_scores, n, target, confidence, rates)
     if len(thresholds) == 0:
         return certificate(n, errors, None, "no eligible calibration case to place a threshold by")
     valid = _valid_thresholds(thresholds, scores, approved, target, confidence)

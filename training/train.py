@@ -14,11 +14,14 @@ from models.estimator import CalibrationMethod, Hyperparameters, build_baseline,
 from models.types import ThresholdCertificate
 from training.dataset import Dataset
 from training.errors import DatasetError
-from training.risk import certify, expected_error_ratio
+from training.risk import certify, pilot_rates
 from training.tuning import Trial, search
 
 # Fewer than this many of either class and a split says nothing about it.
 _FEWEST_PER_CLASS = 20
+
+# Fewer calibration cases than this and an isotonic map follows their noise.
+_ENOUGH_FOR_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,13 @@ def train(
     target: float,
     confidence: float,
     on: date,
-    method: CalibrationMethod = "sigmoid",
+    method: CalibrationMethod | None = None,
     trials: int = 0,
 ) -> Trained:
     """Tune and fit, calibrate and certify, each on its own split. ``on`` is the date the certificates bear.
 
-    ``trials`` bounds the search for the estimator's settings; 0 takes those that ship.
+    ``trials`` bounds the search for the estimator's settings; 0 takes those that ship. ``method`` is ``blended`` where there
+    are a thousand calibration cases or more, else ``sigmoid``, unless it is given.
 
     Raises DatasetError where a split is missing or has too few of one class to learn from.
     """
@@ -59,7 +63,9 @@ def train(
     for name in ("train", "calibration"):
         _require_both_classes(parts[name], name)
     learning, calibration = parts["train"], parts["calibration"]
-    tried = search(learning, seed=seed, trials=trials) if trials else ()
+    if method is None:
+        method = "blended" if len(calibration) >= _ENOUGH_FOR_STEPS else "sigmoid"
+    tried = search(learning, calibration, seed=seed, trials=trials, method=method) if trials else ()
     settings = tried[0].settings if tried else Hyperparameters()
     estimator = build_estimator(dataset.schema, seed, settings).fit(
         learning.features, learning.labels, sample_weight=learning.weights
@@ -99,8 +105,8 @@ def certificates(
     # The exact test knows no weights: cases that stand for many requests and cases that stand for one become alike.
     showing = certification.where(certification.eligible).evenly_weighted()
 
-    # Taken over all families together: in one there are too few errors to tell.
-    ratio = expected_error_ratio(scores(estimator, placing), placing.labels)
+    of_families = [placing.where(placing.families == family) for family in families]
+    rates = pilot_rates([(scores(estimator, part), part.labels) for part in of_families])
 
     def one(family: str | None) -> ThresholdCertificate:
         place = placing if family is None else placing.where(placing.families == family)
@@ -114,7 +120,7 @@ def certificates(
             confidence=confidence,
             on=on,
             data_hash=show.hash,
-            error_ratio=ratio,
+            rates=rates,
         )
 
     return (one(None), *(one(family) for family in families))
