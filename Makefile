@@ -45,6 +45,7 @@ test-slow: $(READY) ## the slow tests and those that drive a browser
 bench: $(READY) ## speed and memory of reading notes, beside medspaCy and others (minutes)
 	@mkdir -p .greenlane
 	@$(BIN)/python -m benchmarks.extraction --json .greenlane/bench.json $(BENCH)
+	@test ! -f .greenlane/training/candidate/manifest.json || $(BIN)/python -m benchmarks.scoring
 
 check: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

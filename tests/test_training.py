@@ -37,7 +37,8 @@ ON = date(2026, 11, 20)
 def dataset(n: int = 3000, seed: int = 0, *, error_in_eligible: float = 0.001, **changes: Any) -> Dataset:
     """A table such as prepare writes: most cases with every criterion met are approved, most others are not."""
     random = np.random.default_rng(seed)
-    features = np.column_stack([random.poisson(3, n).astype(float) for _ in NAMES])
+    varied = ("criteria_not_documented", "documents", "treatments_done")
+    features = np.column_stack([random.poisson(3, n).astype(float) if name in varied else np.ones(n) for name in NAMES])
     met = random.random(n) < 0.6
     features[:, NAMES.index("criteria_met_fraction")] = np.where(met, 1.0, random.random(n) * 0.9)
     features[:, NAMES.index("policy_met")] = met
@@ -90,7 +91,7 @@ def bundles(directory: Path, trained: Trained, cases: Dataset) -> tuple[Bundle, 
 
 @pytest.fixture(scope="module")
 def cases() -> Dataset:
-    return dataset(8000)
+    return dataset(16000)
 
 
 @pytest.fixture(scope="module")

@@ -225,13 +225,20 @@ def evaluate(out: Out = DATA_DIRECTORY, notes: Notes = False) -> None:
     from training.candidate import load_candidate, save_evaluation
     from training.dataset import load
     from training.evaluate import evaluate as judge
+    from training.model_card import build_card
+    from training.report import build_report
     from training.tracking import log_evaluation
 
     candidate = load_candidate(out)
     dataset = load(out / "features.parquet")
     evaluation = judge(candidate.bundle, candidate.baseline, dataset)
+    report = build_report(
+        candidate.bundle, candidate.baseline, dataset, evaluation, out / "cases.jsonl" if notes else None
+    )
+    files = report.write(out)
+    (out / "model_card.md").write_text(build_card(candidate.bundle, dataset, evaluation), encoding="utf-8")
     save_evaluation(out, candidate.bundle, evaluation)
-    log_evaluation(candidate.registered, evaluation.metrics(), [out / "evaluation.json"])
+    log_evaluation(candidate.registered, evaluation.metrics(), [out / "evaluation.json", out / "model_card.md", *files])
     for scope, lane in evaluation.fast_lane.items():
         if lane.share_of_approvable is not None:
             _say(
@@ -241,6 +248,7 @@ def evaluate(out: Out = DATA_DIRECTORY, notes: Notes = False) -> None:
     for name, lanes in evaluation.baselines.items():
         share = lanes["all"].share_of_approvable
         _say(f"  baseline {name.replace('_', ' ')}: {0.0 if share is None else share:.1%} at the same certified bound")
+    _say(f"  report in {out / 'report.html'}, card in {out / 'model_card.md'}")
     _say(f"  calibration error {evaluation.expected_calibration_error:.3f}, Brier {evaluation.briers['model']:.3f}")
 
 
@@ -309,6 +317,16 @@ def rollback(
 
     bundle = go_back(by=by, models=models)
     _say(f"version {bundle.reference.version} of {bundle.reference.name} is champion again")
+
+
+@app.command()
+def features(path: Annotated[Path, typer.Option("--path", help="File to write.")] = Path("docs/features.md")) -> None:
+    """Write the table of features, from the installed schema."""
+    from features.vector import SCHEMA
+    from training.feature_table import feature_table
+
+    path.write_text(feature_table(SCHEMA), encoding="utf-8")
+    _say(f"{len(SCHEMA.features)} features in {path}")
 
 
 @app.command()
