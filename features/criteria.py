@@ -566,7 +566,7 @@ def _same_episode(one: Fact, other: Fact) -> bool:
     ends = [fact.ended or fact.date for fact in (one, other)]
     if ends[0] is not None and ends[1] is not None:
         return abs((ends[0] - ends[1]).days) <= 21
-    lengths = [_days(fact) for fact in (one, other)]
+    lengths = [length_in_days(fact) for fact in (one, other)]
     return lengths[0] is not None and lengths[1] is not None and abs(lengths[0] - lengths[1]) <= 14
 
 

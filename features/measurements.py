@@ -724,8 +724,10 @@ def _number_before_pattern() -> re.Pattern[str]:
 @cache
 def _percent_before_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![\d./-])(?P<value>\d{1,3})(?:\s?%?\s?(?:-|–|or|(?P<to>to))\s?(?P<high>\d{1,3}))?\s?(?:%|percent|pct)(?P<more>\+)?\s?"
-        r"(?:(?:or more|or better|sustained|pain|overall|subjective|total|of|symptom|symptomatic|significant|good|excellent|initial)\s){0,2}$"
+        r"(?<![\d./-])(?P<value>\d{1,3})(?:\s?%?\s?(?:-|–|or|(?P<to>to))\s?(?P<high>\d{1,3}))?\s?(?:%|percent|pct)"
+        r"(?P<more>\+)?\s?"
+        r"(?:(?:or more|or better|sustained|pain|overall|subjective|total|of|symptom|symptomatic|significant|good|excellent"
+        r"|initial)\s){0,2}$"
     )
 
 

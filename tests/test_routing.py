@@ -232,10 +232,16 @@ ADVERSE = re.compile(
 )
 PROMISE = re.compile(r"\b(?:never|nothing|not|no|nor|neither|cannot)\b[^.!?]{0,80}$", re.I)
 # Where such a word is about something else: a request body that breaks the contract is refused, a course of treatment may
-# be declined, a database may refuse a connection.
-ABOUT_SOMETHING_ELSE = re.compile(r"RequestRefusedError|refused by field|untrusted", re.I)
+# be declined, a mind or a function may decline, a database may refuse a connection.
+ABOUT_SOMETHING_ELSE = re.compile(
+    r"RequestRefusedError|refused by field|untrusted|(?:cognitive|functional|measured)[ _-]decline"
+    r"|decline[ -](?:of memory|described)|describe the decline|imaged for this decline",
+    re.I,
+)
+# What people decided is recorded as it was; nothing there is an answer of triage.
+RECORDS_OF_PEOPLE = {"decisions.py"}
 OUTPUTS = [
-    *sorted((ROOT / "models").glob("*.py")),
+    *(path for path in sorted((ROOT / "models").glob("*.py")) if path.name not in RECORDS_OF_PEOPLE),
     *sorted((ROOT / "serving" / "templates").rglob("*.html")),
     *sorted((ROOT / "features" / "policies").glob("*.yaml")),
 ]

@@ -7,9 +7,12 @@ import pytest
 from features.spine_levels import SpineLevels, find_levels
 
 NAMED = [
-    ("L4-5", {"L4-5"}), ("L4-L5", {"L4-5"}), ("L4/5", {"L4-5"}), ("L4/L5", {"L4-5"}), ("L5-S1", {"L5-S1"}), ("L5/S1", {"L5-S1"}),
-    ("L4 on L5", {"L4-5"}), ("L3-5", {"L3-4", "L4-5"}), ("L4-S1", {"L4-5", "L5-S1"}), ("L4 and L5", {"L4-5"}), ("C6-7", {"C6-7"}),
-    ("C7-T1", {"C7-T1"}), ("T11-12", {"T11-12"}), ("T12-L1", {"T12-L1"}), ("L5", {"L4-5", "L5-S1"}), ("S1 root", {"L5-S1", "S1-2"}),
+    ("L4-5", {"L4-5"}), ("L4-L5", {"L4-5"}), ("L4/5", {"L4-5"}),
+    ("L4/L5", {"L4-5"}), ("L5-S1", {"L5-S1"}), ("L5/S1", {"L5-S1"}),
+    ("L4 on L5", {"L4-5"}), ("L3-5", {"L3-4", "L4-5"}),
+    ("L4-S1", {"L4-5", "L5-S1"}), ("L4 and L5", {"L4-5"}), ("C6-7", {"C6-7"}),
+    ("C7-T1", {"C7-T1"}), ("T11-12", {"T11-12"}),
+    ("T12-L1", {"T12-L1"}), ("L5", {"L4-5", "L5-S1"}), ("S1 root", {"L5-S1", "S1-2"}),
 ]  # fmt: skip
 NOT_NAMED = [
     "June 4 2026",
@@ -47,7 +50,7 @@ FOUND = [
     ("L4-5: severe central *stenosis*. L3-4 mild. L5-S1 normal", {"L4-5"}),
     ("Severe central canal *stenosis* L3-4 at level of listhesis", {"L3-4"}),
     ("L4-5: 3 mm anterolisthesis. Facet arthropathy. Severe central canal *stenosis*, crowding", {"L4-5"}),
-    ("L3-4: disc bulge, left foraminal stenosis with left L3 root contact; moderate central *stenosis*. L4-5: mild", {"L3-4"}),
+    ("L3-4: disc bulge, left foraminal stenosis with left L3 root contact; moderate central *stenosis*. L4-5: mild", {"L3-4"}),  # noqa: E501  # one sentence as it stands in a report
     ("MRI: L5-S1 left paracentral extrusion displacing the S1 root and *narrowing* the lateral recess", {"L5-S1"}),
     ("grade 1 *anterolisthesis* of L4 on L5, 4 mm", {"L4-5"}),
     ("His *spondylolisthesis* and stenosis at L4-5 are documented", {"L4-5"}),
