@@ -14,6 +14,7 @@ from enum import IntEnum
 
 from features.authors import authors_of
 from features.dates import age_on
+from features.doses import DRUG_DOSE
 from features.durations import to_days
 from features.lexicon import Concept, Lexicon
 from features.policy import Comparison, CoveragePolicy, Criterion, Evidence, HumanReview, Role
@@ -149,8 +150,15 @@ def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context:
 
 
 def _occurrences(facts: Sequence[Fact], context: Context) -> int:
-    """How often something happened: on different days or with different values."""
-    return len({(fact.concept, context.when(fact), fact.value) for fact in facts})
+    """How often something happened: on different days or with different values.
+
+    A value without a date of its own that another document gives again is the same value, told twice.
+    """
+    days: dict[tuple[str, object], set[date | None]] = {}
+    for fact in facts:
+        day = fact.date if fact.category == "measurement" else context.when(fact)
+        days.setdefault((fact.concept, fact.value), set()).add(day)
+    return sum(len(known - {None}) or 1 for known in days.values())
 
 
 def _facts(evidence: Evidence, by_concept: Mapping[str, Sequence[Fact]]) -> list[Fact]:
@@ -588,7 +596,7 @@ def _treatment(
 def _value(
     fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]], name: str
 ) -> _Finding | None:
-    if evidence.contexts and fact.context not in evidence.contexts:
+    if evidence.contexts and fact.category == "measurement" and fact.context not in evidence.contexts:
         wanted = " or ".join(word.replace("_", " ") for word in evidence.contexts)
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented, but not as {wanted}.")
     for limit in evidence.compared:
@@ -709,7 +717,7 @@ def _happened(fact: Fact) -> bool:
 def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool:
     """Whether ``other`` says the opposite of ``supporting``: same concept, same side, not from before."""
     one, two = supporting.fact, other.fact
-    if one.concept != two.concept or other.says not in (_Says.DENIES, _Says.AGAINST):
+    if other.says not in (_Says.DENIES, _Says.AGAINST) or two.concept not in (one.concept, _drug(one)):
         return False
     if one.laterality and two.laterality and one.laterality != two.laterality:
         return False
@@ -723,6 +731,11 @@ def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool
         measured = one.category == two.category == "measurement" and bool(two.value != one.value)
         return measured and (since is None or then is None or then >= since)
     return since is None or then is None or then >= since
+
+
+def _drug(fact: Fact) -> str | None:
+    """The drug a dose is of: that it is not taken contradicts its dose."""
+    return fact.context if fact.concept == DRUG_DOSE else None
 
 
 def _supporting(fact: Fact, evidence: Evidence, context: Context, name: str) -> str:

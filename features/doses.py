@@ -16,6 +16,9 @@ from typing import Any
 from features.errors import LexiconError
 from features.numbers import WORD_NUMBER, lowered, to_number
 
+DRUG_DOSE = "drug_dose"
+"""The concept of a fact that is a dose; the fact's context names the drug's concept."""
+
 _MOST_PARTS = 10
 _REACH = 100
 _FEWEST_WITHOUT_UNIT = 5
@@ -140,6 +143,11 @@ def _words(words: Iterable[str]) -> str:
 
 def _letters(words: str) -> str:
     return "".join(character for character in words if character.isalnum())
+
+
+def dose_units() -> frozenset[str]:
+    """The UCUM units a dose may have."""
+    return frozenset(_lexicon().units.values())
 
 
 def find_doses(text: str, lo: int = 0, hi: int | None = None) -> list[Dose]:

@@ -14,7 +14,7 @@ from features.assertion import AssertionEngine, Target, packaged_engine
 from features.checkboxes import Checkbox, answered_no, blank_unticked, find_checkboxes, unticked
 from features.concepts import ConceptMatcher, Mention
 from features.courses import CourseReader, packaged_courses
-from features.doses import Dose, find_doses, follows, stands_before
+from features.doses import DRUG_DOSE, Dose, find_doses, follows, stands_before
 from features.durations import SessionCount, find_session_counts, to_days
 from features.laterality import SideMention, find_laterality, side_among
 from features.lexicon import Lexicon, load_lexicon
@@ -36,7 +36,6 @@ from features.types import Assertion, Course, Cue, Document, Fact, Laterality
 _REPORTS = frozenset({"imaging", "lab", "other", "form", "consultation"})
 _DATED_BY_STUDY = frozenset({"test", "measurement"})
 _MEASUREMENT = "measurement"
-_DOSE = "drug_dose"
 _DOSE_BEGINS_WITHIN = 25
 _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
@@ -499,7 +498,7 @@ def _dose_facts(note: Note, facts: Sequence[Fact]) -> list[Fact]:
             # Of two names of one drug ("naproxen (Naprosyn) 500 mg") the later stands nearer.
             found[mention.concept.concept_id, dose.start] = replace(
                 drug,
-                concept=_DOSE,
+                concept=DRUG_DOSE,
                 category=_MEASUREMENT,
                 start=dose.start,
                 end=dose.end,

@@ -17,6 +17,8 @@ from importlib import resources
 from typing import Any, Literal
 
 from features.errors import LexiconError
+from features.glucose_lows import UNIT as GLUCOSE_UNIT
+from features.glucose_lows import find_glucose_lows
 from features.lesion_sizes import LESION_UNIT, LesionWords, find_lesion_sizes, read_lesion_words
 from features.moved_values import (
     MovedWords,
@@ -419,6 +421,7 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
         if not taken.overlaps(one.start, one.end)
     ]
     found = [one for one in found if not tables.is_goal(one.value_start)]
+    found += _low_glucoses(lower, lo, hi, found)
     found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
     return _with_earlier(lexicon, lower, found, lo, hi)
 
@@ -574,6 +577,14 @@ def _with_earlier(
         return found
     unmarked = {one.concept for one in found if one not in marked and one.context is None and one.comparator == "="}
     return [replace(one, context="earlier") if one in marked and one.concept in unmarked else one for one in found]
+
+
+def _low_glucoses(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> Iterator[Measurement]:
+    values = {(one.value_start, one.value_end) for one in found}
+    for low in find_glucose_lows(lower, lo, hi):
+        if (low.start, low.end) not in values:
+            values.add((low.start, low.end))
+            yield Measurement("glucose", low.start, low.end, low.start, low.end, low.value, GLUCOSE_UNIT)
 
 
 def _single_letters(

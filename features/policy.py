@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from features.doses import DRUG_DOSE
 from features.errors import PolicyError
 from features.lexicon import Lexicon
 from features.types import AuthorizationRequest, Course, Diagnosis, DocumentType, PolicyReference, ReviewType
@@ -77,7 +78,8 @@ class Evidence(_Part):
     - ``member_age``: it counts at this age of the member on the day of the request (a new headache from 50);
     - ``positive``: an examination sign needs a positive result;
     - ``compared``: the measured value lies within all of these limits;
-    - ``contexts``: how a value was measured (``room_air``, ``right_eye``), any of them;
+    - ``contexts``: how a value was measured (``room_air``, ``right_eye``), any of them; of a ``drug_dose`` the drug it is
+      of (``methotrexate``). Facts beside it that are no values (the drug itself) need none;
     - ``courses``: how a treatment went (default for treatments: it took place);
     - ``historical``: also when the note puts it in the past; ``earlier``: only when it does, or dates it before itself.
 
@@ -367,7 +369,7 @@ def policy_schema() -> dict[str, Any]:
 
 def unknown_concepts(policy: CoveragePolicy, lexicon: Lexicon, measurements: frozenset[str]) -> list[str]:
     """``criterion: concept`` for every concept the policy names that neither lexicon nor measurements know."""
-    known = set(lexicon.concepts) | measurements
+    known = set(lexicon.concepts) | measurements | {DRUG_DOSE}
     named = [
         (place, concept)
         for place, evidence in policy.leaves()

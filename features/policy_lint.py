@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from features.doses import DRUG_DOSE, dose_units
 from features.durations import to_days
 from features.lexicon import Lexicon
 from features.measurements import MeasurementLexicon
@@ -60,7 +61,12 @@ class _Known:
     def category(self, concept: str) -> str | None:
         if concept in self.lexicon.concepts:
             return self.lexicon.concepts[concept].category
-        return "measurement" if concept in self.measured else None
+        return "measurement" if concept in self.measured or concept == DRUG_DOSE else None
+
+    def has_context(self, evidence: Evidence, context: str) -> bool:
+        if DRUG_DOSE in evidence.concepts:
+            return self.category(context) == "treatment"
+        return context in self.contexts
 
 
 def _problems(policy: CoveragePolicy, known: _Known) -> Iterator[tuple[str, str]]:
@@ -96,7 +102,7 @@ def _evidence_problems(evidence: Evidence, known: _Known) -> Iterator[str]:
     if evidence.change is not None and not moves:
         yield "change: only a measurement has values that move"
     for context in evidence.contexts:
-        if context not in known.contexts:
+        if not known.has_context(evidence, context):
             yield f"contexts: {context}: no measurement is read in that context"
     if (
         evidence.positive
@@ -124,6 +130,8 @@ def _days(span: object) -> float:
 
 
 def _takes(concept: str, unit: str, known: _Known) -> bool:
+    if concept == DRUG_DOSE:
+        return unit in dose_units()
     if concept in known.units:
         return known.units[concept] == unit
     # A symptom or a treatment has a value only as how long it lasted.

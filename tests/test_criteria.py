@@ -687,3 +687,36 @@ def test_statuses_known_from_elsewhere_combine_as_evaluated_ones_do(statuses: li
         assert (combined is MET) == (set(statuses) == {MET})
     else:
         assert (combined is MET) == (MET in statuses)
+
+
+def test_the_dose_of_a_drug_is_compared_for_that_drug_only() -> None:
+    leaf = leaf_yaml("drug_dose", contexts="[methotrexate]", compared='[{op: ">=", value: 15, unit: mg}]')
+
+    def dose(value: float, drug: str) -> Fact:
+        return fact("drug_dose", "measurement", value=value, unit="mg", context=drug)
+
+    def judged(made: Fact) -> Status:
+        return evaluate(policy(leaf), [made], context())[0].status
+
+    assert judged(dose(20, "methotrexate")) is MET
+    assert judged(dose(7.5, "methotrexate")) is NOT_MET
+    assert judged(dose(400, "conventional_dmard")) is SILENT
+
+
+def test_a_drug_that_is_not_taken_contradicts_its_dose() -> None:
+    leaf = leaf_yaml("insulin", contexts="[insulin]").replace("[insulin]", "[insulin, drug_dose]", 1)
+    dose = fact("drug_dose", "measurement", value=20.0, unit="[iU]", context="insulin", fact_id="f1")
+    denied = fact("insulin", "treatment", assertion=Assertion(negated=True), fact_id="f2")
+    assert evaluate(policy(leaf), [dose], context())[0].status is MET
+    assert evaluate(policy(leaf), [dose, denied], context())[0].status is Status.CONFLICTING
+
+
+def test_a_value_told_again_in_another_document_is_the_same_value() -> None:
+    documents = {"d1": document("", day=days_before(30)), "d2": document("", day=days_before(5))}
+    at = context(documents)
+    once = [index(20), index(20, document_id="d2")]
+    assert status(once, at, concept="ahi", times="2") is SILENT
+    assert status([*once, index(22)], at, concept="ahi", times="2") is MET
+    assert (
+        status([index(20, date=days_before(40)), index(20, date=days_before(30))], at, concept="ahi", times="2") is MET
+    )

@@ -424,3 +424,18 @@ def test_cost_grows_with_the_length_of_the_text(piece: str) -> None:
     cost(2_000)
     small, large = min(cost(4_000) for _ in range(3)), min(cost(32_000) for _ in range(2))
     assert large < 8 * 2.5 * max(small, 0.002)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("BG 48 and 51 last month.", [48, 51]),
+        ("Lows of 47, 52 and 50 at night.", [47, 52, 50]),
+        ("He recorded 49 mg/dL at 3 a.m., sweating and shaky.", [49]),
+        ("<70: 14 (7%), <54: 2 (50 on 9/2 06:04; 46 on 10/19 05:51).", [50, 46]),
+        ("Hypoglycemia, on Lantus 40 units, HDL 45 mg/dL, BMI 38.", []),
+        ("Low back pain for 48 weeks, age 52.", []),
+    ],
+)
+def test_low_glucose_values_are_read_from_lists(text: str, values: list[float]) -> None:
+    assert [m.value for m in find_measurements(text) if m.concept == "glucose"] == values

@@ -125,3 +125,11 @@ def test_one_code_in_two_policies_needs_diagnoses_that_tell_them_apart() -> None
 def test_the_published_schema_is_the_one_the_policies_are_read_with() -> None:
     published = Path(__file__).parents[1] / "docs" / "policy.schema.json"
     assert json.loads(published.read_text(encoding="utf-8")) == policy_schema()
+
+
+def test_a_dose_is_of_a_drug_and_in_a_unit_of_doses() -> None:
+    dose = "concepts: [drug_dose], contexts: [methotrexate], compared: [{op: '>=', value: 15, unit: mg}]"
+    good = GOOD.replace('concepts: [bmi], compared: [{op: ">=", value: 35, unit: kg/m2}]', dose)
+    assert problems(good) == []
+    assert any("no measurement is read" in problem for problem in problems(good.replace("[methotrexate]", "[fever]")))
+    assert any("not a unit of drug_dose" in problem for problem in problems(good.replace("unit: mg", "unit: kg/m2")))
