@@ -111,9 +111,9 @@ def test_an_unchanged_stream_is_left_alone(model: tuple[Bundle, dict[str, Any]],
 
 def test_a_feature_that_moved_is_named_first(model: tuple[Bundle, dict[str, Any]], alike: Dataset) -> None:
     features = alike.features.copy()
-    features[:, NAMES.index("facts")] += 3
+    features[:, NAMES.index("documents")] += 3
     report = compare(*model, served(alike, features=features))
-    assert (report.features[0].name, report.features[0].level) == ("facts", "moved")
+    assert (report.features[0].name, report.features[0].level) == ("documents", "moved")
     assert all(shift.level == "steady" for shift in report.features[1:])
 
 
