@@ -314,14 +314,14 @@ def phrases_of(service: Service, bank: str) -> set[str]:
 
 
 @each_service
-def test_only_the_test_split_is_written_from_the_unseen_bank(service: str) -> None:
+def test_what_the_model_learns_from_is_not_written_from_the_unseen_bank(service: str) -> None:
     """Seen and unseen phrases differ in more than their placeholders and punctuation."""
     content = load_services()[service]
     shared = {phrase for phrase in phrases_of(content, "seen") & phrases_of(content, "unseen") if phrase}
     assert not shared
     unseen = {phrase for phrase in phrases_of(content, "unseen") if len(phrase) > 25}
     for case in of_service(service):
-        if case.split != "test":
+        if case.split == "train":
             text = re.sub(r"\W+", " ", " ".join(each["text"] for each in case.request["documents"])).lower()
             assert not any(phrase in text for phrase in unseen)
 

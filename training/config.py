@@ -10,7 +10,7 @@ Split = Literal["train", "calibration", "certification", "test"]
 
 # Certification takes by far the most: a bound can only be as tight as its cases are many (zero errors in 299 certify 1 %
 # at 95 %, two errors take 628), and it is taken in each service family by itself. The estimator is small and its
-# directions are known before any data, so it learns from few. Test is written in styles and phrases no other split has.
+# directions are known before any data, so it learns from few, in a bank of styles and phrases that no other split has.
 SPLIT_SHARES: dict[Split, float] = {"train": 0.20, "calibration": 0.10, "certification": 0.56, "test": 0.14}
 
 DATA_DIRECTORY = Path(".greenlane") / "training"
