@@ -206,7 +206,7 @@ def tell(random: Random, service_id: str, person: Person, split: Split, settings
     """One story of a service, judged and written. Raises ServiceError where it has no policy."""
     service, policy = load_services()[service_id], policy_of(service_id)
     visit = visit_day(random)
-    # The model learns from one bank. Calibration and the guarantee's threshold are for wording it has not learned from, as the
+    # The model learns from one bank. Calibration and the threshold are for wording it has not learned from, as the
     # requests it will serve are; so they and the test are written from the other, each about members of its own.
     bank: BankName = "seen" if split == "train" else "unseen"
     story = imagine(random, service, policy, person, visit, bank, settings.stories)
