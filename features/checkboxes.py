@@ -54,7 +54,8 @@ def _line(text: str, start: int, end: int) -> list[Checkbox]:
         colon = lead.rfind(":")
         if first or colon >= 0:
             # Every colon opens a new group of boxes.
-            box_first = not lead[colon + 1 :].strip()
+            words_before = lead[colon + 1 :].strip()
+            box_first = not words_before or (words_before.endswith(".") and _ends_in_words(text, stop, end))
             first = False
         after = following.start() if following is not None else end
         if box_first:
@@ -66,6 +67,13 @@ def _line(text: str, start: int, end: int) -> list[Checkbox]:
             found.append(Checkbox(begin, stop, *words, ticked))
         previous, mark = stop, following
     return found
+
+
+def _ends_in_words(text: str, start: int, end: int) -> bool:
+    """Whether words follow the last box of a line. "Home oxygen order. [x] concentrator [ ] portable": its first sentence
+    belongs to no box."""
+    last = max(text.rfind(sign, start, end) for sign in "]\u2610\u2611\u2612")
+    return bool(text[max(last + 1, start) : end].strip())
 
 
 def _holds_word(text: str, start: int, end: int) -> bool:
