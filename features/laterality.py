@@ -177,6 +177,9 @@ def _word(lower: str, text: str, start: int, end: int, word: str, lo: int, hi: i
     site_follows = _is_site(following) and "\n\n" not in space
     if following in ("handed", "hander", "handedness") or (following.startswith("hand") and _dominance(lower, end, hi)):
         return None
+    if following.startswith(("hand", "arm", "side")) and _AID_HELD.search(lower, max(lo, start - 40), start):
+        # The hand that holds the cane is not where it hurts.
+        return None
     article = previous in ("the", "on", "his", "her", "my", "their") or gap.strip().endswith(("(", "[", ":", ","))
     if word.startswith("right"):
         if not site_follows and (
@@ -197,6 +200,11 @@ def _word(lower: str, text: str, start: int, end: int, word: str, lo: int, hi: i
     if not site_follows and previous in ("is", "was", "are", "were", "be", "been") and gap == " ":
         return None
     return SideMention(start, end, "left")
+
+
+_AID_HELD = re.compile(
+    r"\b(?:cane|crutch|crutches|stick|walker|rollator)\s(?:held\s|used\s)?(?:in|on|with)\s(?:(?:the|his|her)\s)?$"
+)
 
 
 def _dominance(lower: str, end: int, hi: int) -> bool:

@@ -135,3 +135,9 @@ def test_a_prefix_shifts_the_offsets_and_nothing_else(text: str, shift: int) -> 
     plain = find_laterality(". " + text)
     moved = find_laterality("." * shift + ". " + text)
     assert [(one.start, one.side) for one in plain] == [(one.start - shift, one.side) for one in moved]
+
+
+def test_the_hand_that_holds_the_cane_is_no_side_of_the_complaint() -> None:
+    assert find_laterality("She uses a cane in the right hand.") == []
+    assert find_laterality("Ambulates with cane in her left hand.") == []
+    assert [mention.side for mention in find_laterality("Pain in the right hand.")] == ["right"]
