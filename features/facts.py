@@ -360,22 +360,23 @@ def _with_tests_of_results(note: Note, facts: list[Fact]) -> list[Fact]:
 
 def _outdated(note: Note, facts: list[Fact]) -> list[Fact]:
     """What lasted until something else the note soon tells is past: "pain gone after surgery ... now it came back"."""
-    ends = [
-        fact
-        for fact in facts
-        if fact.assertion.is_patients_own and any(fact.concept in m.concept.until for m in note.mentions)
-    ]
-    if not ends:
+    awaited = {concept for mention in note.mentions for concept in mention.concept.until}
+    if not awaited:
         return facts
+    ends: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if fact.concept in awaited and fact.assertion.is_patients_own:
+            ends.setdefault(fact.concept, []).append(fact)
     dated = []
     for mention, fact in zip(note.mentions, facts, strict=True):
-        end = next(
-            (e for e in ends if e.concept in mention.concept.until and 0 <= e.start - fact.end <= _SOON_AFTER), None
-        )
-        if end is not None and not fact.assertion.historical:
-            cue = Cue("historical", end.start, end.end, end.concept)
-            assertion = replace(fact.assertion, historical=True, cues=(*fact.assertion.cues, cue))
-            fact = replace(fact, assertion=assertion)
+        for concept in mention.concept.until if not fact.assertion.historical else ():
+            later = ends.get(concept, [])
+            place = bisect_left(later, fact.end, key=lambda end: end.start)
+            if place < len(later) and later[place].start - fact.end <= _SOON_AFTER:
+                cue = Cue("historical", later[place].start, later[place].end, concept)
+                assertion = replace(fact.assertion, historical=True, cues=(*fact.assertion.cues, cue))
+                fact = replace(fact, assertion=assertion)
+                break
         dated.append(fact)
     return dated
 
