@@ -144,7 +144,7 @@ def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context:
         if flags.hypothetical and fact.category not in ("plan", "record", "problem"):
             continue
         doubted = replace(fact, assertion=replace(flags, uncertain=False, hypothetical=False))
-        if _judge(doubted, item.evidence, context, {}).says is _Says.SUPPORTS:
+        if _judge(doubted, item.evidence, context, by_concept).says is _Says.SUPPORTS:
             shown.append(fact)
     return shown if _occurrences(shown, context) >= item.evidence.times else []
 

@@ -43,6 +43,7 @@ _NEARBY_SIDE = 400
 _DATE_REACH = 36
 _DATE_LEADS_TO_VALUE = re.compile(r"[^,;\d]*")
 """Words between a date and the value it dates: no other number, no comma."""
+_VALUE_LEADS_TO_DATE = re.compile(r"[^,;.\d\n]*(?:\b(?:on|in|from|dated|measured|obtained|done)\s+|\(\s*)")
 _SINCE = re.compile(r"\b(?:since|until|till|from|by|dx|dob|born)\b\W*$", re.IGNORECASE)
 _FEWEST_LISTED_VISITS = 4
 _SOON_AFTER = 250
@@ -426,17 +427,24 @@ class _Sides:
 def _dated_value(
     expressions: TimeExpressions, text: str, measurement: Measurement, lo: int, today: date | None
 ) -> date | None:
-    """The date that stands right before a value: "PSG in 2016: AHI 6", "Echo 9/2025 EF 50"."""
-    for named in reversed(expressions.dates):
-        if named.end > measurement.start:
-            continue
-        between = text[named.end : measurement.start]
-        if named.start < lo or len(between) > _DATE_REACH or not _DATE_LEADS_TO_VALUE.fullmatch(between):
-            return None
-        if _SINCE.search(text[max(lo, named.start - 12) : named.start]) or named.relative:
-            return None
-        return named.last if today is None or named.last < today else None
-    return None
+    """The date that stands right before or behind a value: "PSG in 2016: AHI 6", "86% on room air on 9/2"."""
+    dates = expressions.dates
+    place = bisect_left(dates, measurement.end, key=lambda named: named.start)
+    following = dates[place] if place < len(dates) else None
+    if following is not None and following.start - measurement.end <= _DATE_REACH:
+        between = text[measurement.end : following.start]
+        if _VALUE_LEADS_TO_DATE.fullmatch(between) and not following.relative:
+            return following.last if today is None or following.last < today else None
+    place = bisect_left(dates, measurement.start, key=lambda named: named.start) - 1
+    if place < 0 or dates[place].start < lo or dates[place].relative:
+        return None
+    named = dates[place]
+    between = text[named.end : measurement.start]
+    if len(between) > _DATE_REACH or not _DATE_LEADS_TO_VALUE.fullmatch(between):
+        return None
+    if _SINCE.search(text[max(lo, named.start - 12) : named.start]):
+        return None
+    return named.last if today is None or named.last < today else None
 
 
 class _Parts:

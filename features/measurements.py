@@ -32,7 +32,15 @@ from features.moved_values import (
     says_earlier,
 )
 from features.numbers import WORD_NUMBER, lowered, to_number
-from features.oximetry import arrival_of_panel, conditions, gas_of_panel, oxygen_flows, time_below, unnamed_saturations
+from features.oximetry import (
+    arrival_of_panel,
+    conditions,
+    gas_of_panel,
+    oxygen_flows,
+    time_below,
+    time_recorded,
+    unnamed_saturations,
+)
 
 Comparator = Literal["=", "<", ">", "<=", ">="]
 
@@ -1280,6 +1288,14 @@ def _oximetry(lower: str, lo: int, hi: int, found: Sequence[Measurement], taken:
     read += [
         Measurement("oxygen_flow", a, b, a, b, value, "L/min", high=high)
         for a, b, value, high in oxygen_flows(lower, lo, hi)
+    ]
+    # "8 h 10 min recorded, 68 minutes below 88%": the minutes at a low saturation are no length of the recording.
+    read = [one for one in read if one.concept != "sleep_time" or not below.overlaps(one.value_start, one.value_end)]
+    known = _Taken([one for one in read if one.concept == "sleep_time"])
+    read += [
+        Measurement("sleep_time", a, b, a, b, minutes, "min")
+        for a, b, minutes in time_recorded(lower, lo, hi)
+        if not known.overlaps(a, b)
     ]
     read += [Measurement("time_at_or_below_88", a, b, a, b, minutes, "min") for a, b, minutes in lows]
     return read

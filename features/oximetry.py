@@ -277,3 +277,21 @@ def oxygen_flows(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float
         measured_on = _after_value_pattern().search(lower[max(lo, match.start() - 20) : match.start()])
         if 0 < float(value) <= 60 and not measured_on:
             yield match.start(), match.end(), float(value), float(high) if high else None
+
+
+@cache
+def _recorded_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![\d.:/-])(?P<value>\d{1,3}(?:\.\d)?)\s?-?(?P<unit>hours?|hrs?|hr|h|minutes?|mins?|min)(?![a-z0-9])"
+        r"(?:\s?(?P<minutes>\d{1,2})\s?m(?:in(?:utes?|s)?)?(?![a-z]))?"
+        r"\s(?:(?:of|were|was|valid|total|good|usable|analy[sz]able)\s){0,3}(?:recorded|recording|monitored|monitoring|data)(?![a-z])"
+    )
+
+
+def time_recorded(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]:
+    """(start, end, minutes) of a recording whose length stands first: "8 h 10 min recorded"."""
+    for match in _recorded_pattern().finditer(lower, lo, hi):
+        hours = match["unit"].startswith("h")
+        minutes = float(match["value"]) * (60 if hours else 1) + (float(match["minutes"] or 0) if hours else 0)
+        if 30 <= minutes <= 1440:
+            yield match.start(), match.end(), minutes

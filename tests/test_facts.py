@@ -357,6 +357,21 @@ def test_the_limit_of_a_rule_is_marked_as_one() -> None:
     assert first("ahi", "AHI must be at least 15.").context == "limit"
 
 
+@pytest.mark.parametrize(
+    ("text", "concept", "day"),
+    [
+        ("Prior study 2017 (lab): AHI 6.", "ahi", date(2017, 12, 31)),
+        ("Echo on 3/2/2026 EF 40%.", "ejection_fraction", date(2026, 3, 2)),
+        ("SpO2 86% on room air at rest on 3/2/2026.", "spo2", date(2026, 3, 2)),
+        ("AHI 22 (3/2/2026).", "ahi", date(2026, 3, 2)),
+        ("Hypertension since 2012, BMI 31.", "bmi", None),
+        ("Since 2012 BMI 31.", "bmi", None),
+    ],
+)
+def test_a_value_has_the_date_that_stands_beside_it(text: str, concept: str, day: date | None) -> None:
+    assert first(concept, text).date == day
+
+
 def test_facts_are_numbered_in_the_order_they_stand() -> None:
     facts = facts_in("Low back pain. No fever. AHI 22. Completed PT for 8 weeks.")
     assert [fact.fact_id for fact in facts] == [f"f{number}" for number in range(1, len(facts) + 1)]

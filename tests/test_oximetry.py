@@ -84,3 +84,9 @@ def test_a_flow_of_oxygen_is_read(text: str, flow: float, high: float | None) ->
 @pytest.mark.parametrize("text", ["FEV1 1.2 L (34%)", "FVC 1.82 L", "2 L of saline", "walks 3 l", "drank 2 liters"])
 def test_other_liters_are_no_flow(text: str) -> None:
     assert not [one for one in find_measurements(text) if one.concept == "oxygen_flow"]
+
+
+def test_minutes_at_a_low_saturation_are_no_length_of_the_recording() -> None:
+    text = "8 h 10 min recorded, 68 minutes spent below 88%"
+    read = {(one.concept, one.value) for one in find_measurements(text)}
+    assert read == {("sleep_time", 490.0), ("time_at_or_below_88", 68.0)}
