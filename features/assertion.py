@@ -324,10 +324,12 @@ def _packaged_matcher() -> ConceptMatcher:
 def _target(mentions: Sequence[Mention], start: int, end: int) -> Target:
     """A span as a target: with the category of the longest concept of the lexicon within it, where there is one.
 
-    Its own words are read too, unless the span is that concept and nothing else.
+    Its own words are read too, unless the span is that concept and nothing else: a concept that is itself an absence ("no
+    fever") still says that there is none.
     """
     within = [mention for mention in mentions if mention.end <= end]
     if not within:
         return Target(start, end, reads_itself=True)
     longest = max(within, key=lambda mention: mention.end - mention.start)
-    return Target(start, end, longest.concept.category, reads_itself=(longest.start, longest.end) != (start, end))
+    whole = (longest.start, longest.end) == (start, end) and "negated" not in longest.concept.ignore
+    return Target(start, end, longest.concept.category, reads_itself=not whole)
