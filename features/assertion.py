@@ -202,6 +202,7 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
     inside = bisect_left(reading.backward, first, key=_first_token)
     behind = bisect_left(reading.backward, last, lo=inside, key=_first_token)
     before = bisect_left(reading.forward, last, key=_first_token)
+    denies_itself = any(hit.first == first and hit.last < last for hit in reading.forward if hit.rule.flag == "negated")
     for hit in (
         *reversed(reading.backward[inside:behind]),
         *reversed(reading.forward[:before]),
@@ -216,6 +217,8 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
             continue
         if rule.targets and target.category and target.category not in rule.targets:
             continue
+        if denies_itself and flag == "negated" and hit.last <= first:
+            continue  # "no reflux, never smoked": a list of denials does not deny one that denies already
         if first <= hit.first and hit.last <= last:
             reached = target.reads_itself and _reads(hit, first, last)
         else:

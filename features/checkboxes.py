@@ -12,7 +12,11 @@ from dataclasses import dataclass
 
 _BOX = re.compile(r"\[(?P<mark>[ xX\u2713\u2714]?)\]|(?P<empty>[\u2610])|(?P<ticked>[\u2611\u2612])")
 _BOXES_ALONE = re.compile(r"(?:\s|\[[ xX\u2713\u2714]?\]|[\u2610-\u2612])*+")
-_NO = re.compile(r"\W*(?:no|n|none|neg|negative|never|absent|denies)\b", re.IGNORECASE)
+_NO = re.compile(
+    r"\W*(?:no|n|none|neg|negative|never|absent|denies)\b"
+    r"(?!\s(?:improvement|improved|benefit|help|change|gain|better|relief|response|difference|effect|longer))",
+    re.IGNORECASE,
+)
 _YES = re.compile(r"\W*(?:yes|y|pos|positive|present)\b", re.IGNORECASE)
 _NEAR = 40
 _BREAK = re.compile(r"\s{2,}|;|\|")

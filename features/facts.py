@@ -14,11 +14,14 @@ from features.assertion import AssertionEngine, Target, packaged_engine
 from features.checkboxes import Checkbox, answered_no, blank_unticked, find_checkboxes, unticked
 from features.concepts import ConceptMatcher, Mention
 from features.courses import CourseReader, packaged_courses
+from features.dates import DateMention
 from features.doses import DRUG_DOSE, Dose, find_doses, follows, stands_before
 from features.durations import SessionCount, find_session_counts, to_days
+from features.field_limits import FIELD_UNITS, find_field_values
 from features.laterality import SideMention, find_laterality, side_among
 from features.lexicon import Lexicon, load_lexicon
 from features.measurements import Measurement, find_measurements
+from features.numbers import lowered
 from features.sections import Section, find_sections
 from features.sentences import split_sentences
 from features.sign_results import read_results
@@ -36,6 +39,7 @@ from features.types import Assertion, Course, Cue, Document, Fact, Laterality
 _REPORTS = frozenset({"imaging", "lab", "other", "form", "consultation"})
 _DATED_BY_STUDY = frozenset({"test", "measurement"})
 _MEASUREMENT = "measurement"
+_EYES: dict[str, Laterality] = {"right_eye": "right", "left_eye": "left", "both_eyes": "bilateral"}
 _DOSE_BEGINS_WITHIN = 25
 _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
@@ -45,7 +49,9 @@ _DATE_LEADS_TO_VALUE = re.compile(r"[^,;\d]*")
 """Words between a date and the value it dates: no other number, no comma."""
 _VALUE_LEADS_TO_DATE = re.compile(r"[^,;.\d\n]*(?:\b(?:on|in|from|dated|measured|obtained|done)\s+|\(\s*)")
 _SINCE = re.compile(r"\b(?:since|until|till|from|by|dx|dob|born)\b\W*$", re.IGNORECASE)
+_FIELD_DATE_REACH = 160
 _FEWEST_LISTED_VISITS = 4
+_BETWEEN_VISITS = re.compile(r"[\s,;&|/]{0,4}(?:and\s)?")
 _SOON_AFTER = 250
 """Characters within which a note that says something is gone may go on that it came back."""
 _FEW_VISITS = 2
@@ -133,6 +139,7 @@ class FactReader:
         ]
         facts = _with_tests_of_results(note, facts)
         facts = _outdated(note, facts)
+        facts = _with_listed_visits(note, facts, expressions)
         facts = _with_treatment_of_document(note, facts, expressions)
         facts += _dose_facts(note, facts)
         parts = _Parts(note)
@@ -140,6 +147,7 @@ class FactReader:
             _measurement_fact(note, number, sides, parts, studied, expressions)
             for number in range(len(note.measurements))
         ]
+        facts += _field_facts(note, studied, expressions)
         facts.sort(key=lambda fact: (fact.start, fact.end, fact.concept))
         return facts
 
@@ -484,10 +492,41 @@ def _measurement_fact(
         value=measurement.value,
         unit=measurement.unit,
         date=_dated_value(expressions, text, measurement, sentence[0], note.document.date) or studied,
-        laterality=sides.of(measurement.start, measurement.end, *sentence),
+        laterality=_EYES.get(measurement.context or "") or sides.of(measurement.start, measurement.end, *sentence),
         region=parts.of(measurement.start, measurement.end, sentence),
         context="limit" if limit else ("computed" if measurement.computed else measurement.context),
     )
+
+
+def _field_facts(note: Note, studied: date | None, expressions: TimeExpressions) -> list[Fact]:
+    """The upper visual fields at rest and taped, and what they gain, each of the day named last before it."""
+    text = note.document.text
+    dates = expressions.dates
+
+    def of(start: int) -> date | None:
+        place = bisect_right(dates, start, key=lambda named: named.start) - 1
+        near = place >= 0 and start - dates[place].end <= _FIELD_DATE_REACH
+        return dates[place].last if near else studied
+
+    return [
+        Fact(
+            fact_id="",
+            concept=one.concept,
+            category=_MEASUREMENT,
+            document_id=note.document.document_id,
+            start=one.start,
+            end=one.end,
+            text=text[one.start : one.end],
+            section=_section(note.sections, one.start),
+            assertion=Assertion(),
+            value=one.value,
+            unit=FIELD_UNITS[one.concept],
+            date=of(one.start),
+            laterality=_EYES.get(one.eye or ""),
+            context=one.eye,
+        )
+        for one in find_field_values(lowered(text))
+    ]
 
 
 def _dose_facts(note: Note, facts: Sequence[Fact]) -> list[Fact]:
@@ -587,6 +626,42 @@ def _with_treatment_of_document(note: Note, facts: list[Fact], expressions: Time
         qualifiers=tuple(dict.fromkeys((*subject.qualifiers, *spans))),
     )
     return [whole if fact is subject else fact for fact in facts]
+
+
+def _with_listed_visits(note: Note, facts: list[Fact], expressions: TimeExpressions) -> list[Fact]:
+    """A treatment followed in its sentence by the dates of its visits, one after the other, went from first to last.
+
+    "Supervised program, visits 4/13, 5/11, 6/8, 7/13, 8/10" is from April 13 to August 10.
+    """
+    text, today = note.document.text, note.document.date
+    dates = [d for d in expressions.dates if d.precision == "day" and not d.relative]
+    if len(dates) < _FEWEST_LISTED_VISITS:
+        return facts
+    starts = [d.start for d in dates]
+    found = list(facts)
+    for number, (fact, mention) in enumerate(zip(facts, note.mentions, strict=True)):
+        if fact.category != "treatment" or not fact.assertion.is_patients_own or (fact.began and fact.ended):
+            continue
+        stop = note.sentences[mention.sentence][1]
+        listed: list[DateMention] = []
+        for one in dates[bisect_left(starts, mention.end) :]:
+            if one.start >= stop or (listed and not _BETWEEN_VISITS.fullmatch(text[listed[-1].end : one.start])):
+                break
+            listed.append(one)
+        days = [d.first for d in listed]
+        if len(days) < _FEWEST_LISTED_VISITS or days != sorted(set(days)) or (today is not None and days[-1] > today):
+            continue
+        found[number] = replace(
+            fact,
+            value=float((days[-1] - days[0]).days),
+            unit="d",
+            date=None,
+            began=days[0],
+            ended=days[-1],
+            course=Course.STATED if fact.course is None else fact.course,
+            qualifiers=tuple(dict.fromkeys((*fact.qualifiers, *((d.start, d.end) for d in listed)))),
+        )
+    return found
 
 
 def _span_of_document(

@@ -98,6 +98,8 @@ def requested_side(request: AuthorizationRequest) -> Laterality | None:
 
     None where it names none, or where it names two different ones.
     """
+    if _asks_for_both(request):
+        return "bilateral"
     named: set[Laterality] = set()
     for words in [request.service.description, *(d.description for d in request.diagnoses)]:
         named.update(mention.side for mention in find_laterality(words or ""))
@@ -107,8 +109,19 @@ def requested_side(request: AuthorizationRequest) -> Laterality | None:
     return named.pop() if len(named) == 1 else None
 
 
+def _asks_for_both(request: AuthorizationRequest) -> bool:
+    """Whether the service is asked for on both sides; its diagnoses may then name either."""
+    sides = {mention.side for mention in find_laterality(request.service.description or "")}
+    for match in _SIDE_OF_CODE.finditer(request.service.description or ""):
+        word = match.group(1).lower()
+        sides.add("right" if word.startswith("r") else "left" if word.startswith("l") else "bilateral")
+    return "bilateral" in sides or {"left", "right"} <= sides
+
+
 def sides_disagree(request: AuthorizationRequest) -> bool:
     """Whether service and diagnoses name different sides."""
+    if _asks_for_both(request):
+        return False
     named = {
         mention.side
         for words in [request.service.description, *(d.description for d in request.diagnoses)]

@@ -251,7 +251,9 @@ def _letter(text: str, start: int, end: int, lo: int, hi: int) -> SideMention | 
         if following.upper() in ("L", "R", "LE", "UE") or _is_site(following) or following.lower().startswith("sided"):
             return SideMention(start, end, side)
         return None
-    if text.startswith((">", "<", "=", " >", " <"), end) or gap.strip().endswith((">", "<")):
+    if text[end : end + 3].replace(" ", "")[:2] in ("=L", "=R"):
+        return SideMention(start, end, "bilateral")  # "R=L": alike on both sides
+    if text.startswith((">", "<", "=", " >", " <"), end) or gap.strip().endswith((">", "<", "=")):
         return SideMention(start, end, side)
     if space == " " and _spinal_level_pattern().match(text, end + 1):
         return SideMention(start, end, side)

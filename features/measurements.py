@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from features.errors import LexiconError
+from features.field_limits import FIELD_UNITS
 from features.glucose_lows import UNIT as GLUCOSE_UNIT
 from features.glucose_lows import find_glucose_lows
 from features.lesion_sizes import LESION_UNIT, LesionWords, find_lesion_sizes, read_lesion_words
@@ -210,7 +211,7 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
     except (KeyError, TypeError, AttributeError) as error:
         raise LexiconError(f"measurements.yaml: lesions: missing or malformed ({error})") from error
     units |= dict.fromkeys(lesions.all_concepts, LESION_UNIT)
-    units |= OXIMETRY_UNITS
+    units |= OXIMETRY_UNITS | FIELD_UNITS | dict.fromkeys(_ACUITY.values(), "{20/x}")
     return MeasurementLexicon(
         _name_pattern(kinds),
         kinds,
@@ -237,6 +238,13 @@ def _factor(value: Any) -> tuple[float, float]:
     return (float(value[0]), float(value[1])) if isinstance(value, list) else (float(value), 0.0)
 
 
+_DATE_BETWEEN = (
+    r"|(?:on|from|dated|drawn|collected)\s(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]{0,6}\.?\s\d{1,2}"
+    r"(?:,?\s\d{4})?|\d{1,2}/\d{1,2}(?:/\d{2,4})?)(?![\d/.%])"
+)
+"""A date that stands between a name and its value: "TSH on October 8 was 1.7"."""
+
+
 def _read_kind(entry: Any, connectors: Sequence[str], moved: MovedWords) -> _Kind:
     between = [str(word) for word in entry.get("between", [])]
     # Possessive: what may stand between is never given back, so nothing here can backtrack.
@@ -246,6 +254,7 @@ def _read_kind(entry: Any, connectors: Sequence[str], moved: MovedWords) -> _Kin
     oxygen = bool(entry.get("oxygen", False))
     head = (
         rf"(?:{_head_unit(list(factors))}{f'|{_FLOW}' if oxygen else ''}"
+        rf"{_DATE_BETWEEN if entry['form'] == 'number' else ''}"
         rf"|(?:{_words_pattern([*connectors, *between])}|{_MODAL})(?![a-z0-9])|[\s:=,()!~\[\]–—;|-])"
     )
     units = (
@@ -1125,7 +1134,7 @@ def _acuity_before_pattern() -> re.Pattern[str]:
 
 @cache
 def _eye_after_pattern() -> re.Pattern[str]:
-    return re.compile(r"\s?\(?(?:od|os|ou|right eye|left eye)(?![a-z])")
+    return re.compile(r"\s?\(?(?:(?:in|on|for)\s(?:(?:the|his|her)\s)?)?(?:od|os|ou|right eye|left eye)(?![a-z])")
 
 
 def _names_acuity(lower: str, start: int, end: int, lo: int, hi: int) -> bool:
@@ -1133,7 +1142,7 @@ def _names_acuity(lower: str, start: int, end: int, lo: int, hi: int) -> bool:
     before = _acuity_before_pattern().search(lower[max(lo, start - 28) : start])
     if before is None:
         return False
-    return bool(before["sure"] or before["named"] or _eye_after_pattern().match(lower, end, min(hi, end + 12)))
+    return bool(before["sure"] or before["named"] or _eye_after_pattern().match(lower, end, min(hi, end + 24)))
 
 
 @cache
@@ -1189,13 +1198,25 @@ def _method_pattern() -> re.Pattern[str]:
         r"(?<![a-z])(?:(?P<glare>bat|glare|brightness acuity)|(?P<uncorrected>uncorrected|ucva|vasc|sc"
         r"|without (?:correction|glasses))|(?P<pinhole>ph|pinhole|ni)"
         r"|(?P<near>near|jaeger)|(?P<corrected>bcva|mrx|mr|best[- ]corrected|corrected|corrects|cc|vacc"
-        r"|with (?:correction|glasses|refraction)|w/ glasses|refraction|manifest))(?![a-z])"
+        r"|with (?:best )?(?:correction|glasses|refraction)|w/ glasses|refraction|manifest))(?![a-z])"
     )
 
 
 @cache
 def _parenthesis_pattern() -> re.Pattern[str]:
     return re.compile(r"\([^()]{0,40}\)")
+
+
+@cache
+def _value_before_pattern() -> re.Pattern[str]:
+    return re.compile(r"20/\d{2,3}(?:[+-]\d?)?\s?\(?(?:(?:in|on|for|with)\s(?:the|his|her)\s)?$")
+
+
+@cache
+def _in_the_eye_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?:[+-]\d?)?\s\(?(?:in|on|for|with)\s(?:(?:the|his|her)\s)?(?=(?:right|left|both eyes|od|os|ou)(?![a-z]))"
+    )
 
 
 _ACUITY = {
@@ -1210,11 +1231,20 @@ def _acuity(lower: str, start: int, end: int, below: float, lo: int, hi: int) ->
     window = _parenthesis_pattern().sub(lambda inside: " " * len(inside.group()), lower[begin:start])
     cut = max(window.rfind("\n"), window.rfind(". ")) + 1
     eye: str | None = None
+    of_another = False
     for match in _eye_pattern().finditer(window, cut):
         eye = match.lastgroup
-    after = _eye_pattern().match(lower, end + 1, min(hi, end + 24)) if end + 1 < hi else None
-    if after is not None and (eye is None or _eye_pattern().search(window[-8:]) is None):
+        # "20/30 OD, 20/20 OS": the eye behind one value is not that of the next.
+        of_another = _value_before_pattern().search(window, cut, match.start()) is not None
+    stop = min(hi, end + 32)
+    after = _eye_pattern().match(lower, end + 1, stop) if end + 1 < hi else None
+    within = _in_the_eye_pattern().match(lower, end, stop)
+    if within is not None:
+        eye = _eye_pattern().match(lower, within.end(), stop).lastgroup  # type: ignore[union-attr]  # looked ahead
+    elif after is not None and (eye is None or of_another or _eye_pattern().search(window[-8:]) is None):
         eye = after.lastgroup
+    if eye is None and "\n" in lower[lo:start]:
+        eye = _eye_of_column(lower, start, lo)
     method: str | None = None
     for match in _method_pattern().finditer(window, cut):
         method = match.lastgroup
@@ -1224,6 +1254,47 @@ def _acuity(lower: str, start: int, end: int, below: float, lo: int, hi: int) ->
     context = {"right": "right_eye", "left": "left_eye", "both": "both_eyes"}.get(eye or "")
     return Measurement(
         _ACUITY.get(method or "", "visual_acuity"), start, end, start, end, below, "{20/x}", context=context
+    )
+
+
+@cache
+def _eyes_heading_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?P<first>od|re|right(?: eye)?|os|le|left(?: eye)?)[ \t|]+"
+        r"(?P<second>od|re|right(?: eye)?|os|le|left(?: eye)?)"
+        r"[ \t|]*$"
+    )
+
+
+def _eye_of_column(lower: str, start: int, lo: int) -> str | None:
+    """The eye over the column a value stands in, where a line above names both eyes side by side and nothing after.
+
+    Of two acuities in a line the first is under the first eye; one alone belongs to the eye whose word is nearer.
+    """
+    line = lower.rfind("\n", lo, start) + 1
+    stop = lower.find("\n", start)
+    row = lower[line : stop if stop >= 0 else len(lower)]
+    values = [match.start() for match in re.finditer(r"\b20/\d{2,3}\b", row)]
+    end = line - 1
+    for _ in range(8):
+        if end <= lo:
+            return None
+        begin = lower.rfind("\n", lo, end) + 1
+        heading = _eyes_heading_pattern().search(lower[begin:end])
+        if heading is not None:
+            break
+        end = begin - 1
+    else:
+        return None
+    eyes = ["right" if heading[name][0] in "r" or heading[name] == "od" else "left" for name in ("first", "second")]
+    if eyes[0] == eyes[1] or len(values) > 2:
+        return None
+    if len(values) == 2:
+        return eyes[0] if start - line == values[0] else eyes[1]
+    return (
+        eyes[0]
+        if abs(start - line - heading.start("first")) <= abs(start - line - heading.start("second"))
+        else eyes[1]
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from building import VISIT, facts_in, facts_of
 
+from features.extract import extract
 from features.types import Course, DocumentType, Fact
 
 PT, NSAID, HOME = "physical_therapy", "nsaid", "home_exercise_program"
@@ -416,3 +417,18 @@ def test_the_meniscus_that_is_torn_is_told_from_the_other(text: str, torn: str |
 def test_a_period_may_be_written_with_an_arrow(between: str) -> None:
     therapy = first(PT, f"PT 7/20/26{between}9/25/26, 18 visits.")
     assert (therapy.began, therapy.ended) == (date(2026, 7, 20), date(2026, 9, 25))
+
+
+def test_a_treatment_followed_by_the_dates_of_its_visits_went_from_first_to_last() -> None:
+    text = "Physician supervised program, visits 4/13, 5/11, 6/8, 7/13, 8/10, regained."
+    document = {"document_id": "d1", "type": "progress_note", "date": "2026-10-20", "text": text}
+    facts = [fact for fact in extract([document]) if fact.concept == "weight_loss_program"]
+    assert [(str(fact.began), str(fact.ended), fact.value) for fact in facts] == [("2026-04-13", "2026-08-10", 119.0)]
+
+
+def test_a_list_of_denials_does_not_deny_what_denies_already() -> None:
+    text = "No reflux, never smoked and no diabetes."
+    document = {"document_id": "d1", "type": "progress_note", "date": "2026-10-20", "text": text}
+    negated = {fact.concept: fact.assertion.negated for fact in extract([document])}
+    assert negated["tobacco_abstinence"] is False
+    assert negated["reflux_disease"] is negated["diabetes_mellitus"] is True

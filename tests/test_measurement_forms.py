@@ -452,3 +452,21 @@ def test_pressures_acuities_and_computed_values_have_their_forms_and_near_misses
 )
 def test_a_score_may_stand_before_the_name_of_its_scale(text: str, concept: str, value: float) -> None:
     assert next(m.value for m in find_measurements(text) if m.concept == concept) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "eyes"),
+    [
+        ("BCVA is 20/25 on the right and 20/50 on the left.", [(25, "right_eye"), (50, "left_eye")]),
+        ("VA cc 20/30 OD, 20/20 OS.", [(30, "right_eye"), (20, "left_eye")]),
+        ("          OD       OS\nVA cc   20/80    20/30\n", [(80, "right_eye"), (30, "left_eye")]),
+        ("          OD       OS\nMRx              20/30\n", [(30, "left_eye")]),
+        ("Vision is 6/24 in the left eye.", [(80, "left_eye")]),
+    ],
+)
+def test_each_acuity_of_two_eyes_has_its_own(text: str, eyes: list[tuple[float, str]]) -> None:
+    assert [(m.value, m.context) for m in find_measurements(text)] == eyes
+
+
+def test_a_date_may_stand_between_a_name_and_its_value() -> None:
+    assert [(m.concept, m.value) for m in find_measurements("TSH on October 8 was 1.7.")] == [("tsh", 1.7)]
