@@ -217,8 +217,8 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
             continue
         if rule.targets and target.category and target.category not in rule.targets:
             continue
-        if denies_itself and flag == "negated" and hit.last <= first:
-            continue  # "no reflux, never smoked": a list of denials does not deny one that denies already
+        if denies_itself and flag == "negated" and (hit.last <= first or hit.first >= last):
+            continue  # "no reflux, never smoked": a denial beside it does not deny what denies already
         if first <= hit.first and hit.last <= last:
             reached = target.reads_itself and _reads(hit, first, last)
         else:

@@ -106,6 +106,7 @@ class FactReader:
         targets = [Target(m.start, m.end, m.concept.category, m.concept.ignore) for m in mentions]
         targets += [Target(m.start, m.end, _MEASUREMENT) for m in measurements]
         assertions = self.engine.assess_targets(tokens, sentences, sections, targets)
+        assertions[: len(mentions)] = _without_own_denials(mentions, assertions[: len(mentions)])
         return Note(
             document,
             tokens,
@@ -295,6 +296,38 @@ def _of_a_value(assertion: Assertion, start: int, text: str) -> Assertion:
         return assertion
     cues = tuple(c for c in assertion.cues if c.flag != "negated" or c.end > start or "," not in text[c.end : start])
     return replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
+
+
+def _without_own_denials(mentions: Sequence[Mention], assertions: Sequence[Assertion]) -> list[Assertion]:
+    """A word of denial that is part of one name of a concept denies no other name of it.
+
+    "No psychological contraindication, good candidate" and "doesn't vape, cotinine negative" say one thing twice.
+    """
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for mention in mentions:
+        spans.setdefault(mention.concept.concept_id, []).append((mention.start, mention.end))
+    kept = []
+    for mention, assertion in zip(mentions, assertions, strict=True):
+        if assertion.negated and len(own := spans[mention.concept.concept_id]) > 1:
+            cues = tuple(
+                cue
+                for cue in assertion.cues
+                if cue.flag != "negated"
+                or not any(
+                    start <= cue.start and cue.end <= end
+                    for start, end in _near(own, cue.start)
+                    if start != mention.start
+                )
+            )
+            assertion = replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
+        kept.append(assertion)
+    return kept
+
+
+def _near(spans: Sequence[tuple[int, int]], position: int) -> Sequence[tuple[int, int]]:
+    """The few of these spans, in order of their starts, that could hold a position."""
+    place = bisect_left(spans, (position + 1, 0))
+    return spans[max(place - 3, 0) : place]
 
 
 def _with_boxes(assertion: Assertion, mention: Mention, denied: _Denied) -> Assertion:

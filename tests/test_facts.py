@@ -432,3 +432,13 @@ def test_a_list_of_denials_does_not_deny_what_denies_already() -> None:
     negated = {fact.concept: fact.assertion.negated for fact in extract([document])}
     assert negated["tobacco_abstinence"] is False
     assert negated["reflux_disease"] is negated["diabetes_mellitus"] is True
+
+
+def test_a_denial_inside_one_name_of_a_concept_denies_no_other_name_of_it() -> None:
+    found = facts_of(
+        "psychological_clearance", "Conclusion: no psychological contraindication, good candidate for surgery."
+    )
+    assert found
+    assert not any(one.assertion.negated for one in found)
+    (denied,) = facts_of("psychological_clearance", "She is not a good candidate for surgery.")
+    assert denied.assertion.negated
