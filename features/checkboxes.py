@@ -63,7 +63,11 @@ def _line(text: str, start: int, end: int) -> list[Checkbox]:
             first = False
         after = following.start() if following is not None else end
         if box_first:
-            words = (stop, _until_colon(text, stop, after)) if _holds_word(text, stop, after) else None
+            if colon >= 0 and _stands_alone(text, stop, after) and _holds_word(text, previous, previous + colon):
+                # "Hospice: [ ]  IRF candidate: [ ]": nothing follows but the next label, so the box answers its own.
+                words: tuple[int, int] | None = (_last_gap(text, previous, previous + colon), previous + colon)
+            else:
+                words = (stop, _until_colon(text, stop, after)) if _holds_word(text, stop, after) else None
         else:
             words = (_last_gap(text, previous, begin), begin) if _holds_word(text, previous, begin) else None
         if words is not None:
@@ -82,6 +86,14 @@ def _ends_in_words(text: str, start: int, end: int) -> bool:
 
 def _holds_word(text: str, start: int, end: int) -> bool:
     return start < end and not text[start:end].isspace()
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether nothing stands between a box and the label of the next one, or the end of the line."""
+    words = text[start:end].strip()
+    if not words:
+        return True
+    return words.endswith(":") and not _NO.match(words) and not _YES.match(words) and words.count(":") == 1
 
 
 def _until_colon(text: str, start: int, end: int) -> int:

@@ -17,7 +17,7 @@ from features.dates import age_on
 from features.doses import DRUG_DOSE
 from features.durations import to_days
 from features.lexicon import Concept, Lexicon
-from features.policy import Comparison, CoveragePolicy, Criterion, Evidence, HumanReview, Role
+from features.policy import Comparison, CoveragePolicy, Criterion, Evidence, HumanReview, Role, Span
 from features.spine_levels import SpineLevels, find_levels
 from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
 
@@ -77,6 +77,11 @@ class Context:
         if fact.course is Course.ONGOING and fact.ended is None:
             return document
         return fact.ended or fact.date or document
+
+    def newest_day(self, types: Sequence[str]) -> date | None:
+        """The day of the newest document of these types (of any type where none is named), the request's day at most."""
+        days = (document.date for document in self.documents.values() if not types or document.type in types)
+        return max((day for day in days if day is not None and day <= self.day), default=None)
 
     def name(self, concept: str) -> str:
         """A concept in words."""
@@ -646,8 +651,17 @@ def _time(
         onset = _onset(fact, document)
         if onset is None:
             return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without a date.")
-        if (context.day - onset).days > to_days(evidence.onset_within.value, evidence.onset_within.unit) + _SLACK_DAYS:
+        if (context.day - onset).days > _latest(evidence.onset_within):
             return _Finding(fact, _Says.AGAINST, f"{name} is from {onset.isoformat()}, too long before the request.")
+    if evidence.newest:
+        newest, said = context.newest_day(evidence.document_types), context.when(fact)
+        if newest is None or said is None or said < newest or fact.context == "arrival":
+            when_said = (
+                "of the arrival"
+                if fact.context == "arrival"
+                else f"from {said.isoformat() if said else 'a day not told'}"
+            )
+            return _Finding(fact, _Says.INCOMPLETE, f"{name} is {when_said}, not of the newest day.")
     if evidence.within is None and evidence.beyond is None:
         return None
     when = context.when(fact)
@@ -655,11 +669,16 @@ def _time(
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is in a document without a date.")
     age = (context.day - when).days
     within = evidence.within if evidence.change is None else None
-    if within is not None and age > to_days(within.value, within.unit) + _SLACK_DAYS:
+    if within is not None and age > _latest(within):
         return _Finding(fact, _Says.AGAINST, f"{name} is from {when.isoformat()}, too long before the request.")
     if evidence.beyond is not None and age < to_days(evidence.beyond.value, evidence.beyond.unit) - _SLACK_DAYS:
         return _Finding(fact, _Says.AGAINST, f"{name} is from {when.isoformat()}, too close to the request.")
     return None
+
+
+def _latest(span: Span) -> float:
+    """Days within which something must lie. A month or a week is not meant to the day; a number of days is."""
+    return to_days(span.value, span.unit) + (0.0 if span.unit == "d" else _SLACK_DAYS)
 
 
 def _onset(fact: Fact, document: Document) -> date | None:

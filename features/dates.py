@@ -91,6 +91,7 @@ _EVENT_WORD = (
     "|ultrasound|echo|tte|egd|ekg|ecg|emg|dexa|pet|psg|hsat|sleep (?:study|test)|study|test|labs?|drawn|cx|bx"
     "|biopsy|report|note|order(?:ed)?|signed|faxed"
     "|sent|received|reviewed|admitted|admit|admission|discharge|transfer|collected|performed|done|completed"
+    "|in-?patient|inpt|ip order|snf|f2f|face to face"
     "|today|yesterday|injury|injured|fall|fell|mva|mvc"
     "|therapy|pt|ot|hep|screen|consult|seen by|called|scheduled|rescheduled|clearance|cleared|procedure"
     "|colonoscopy|period|fill(?:ed)?|refill(?:ed)?"

@@ -10,7 +10,9 @@ from datetime import date, timedelta
 from itertools import accumulate
 from operator import attrgetter
 
+from features.acute_values import OF_THE_DAY, find_acute_values, is_of_arrival
 from features.assertion import AssertionEngine, Target, packaged_engine
+from features.care_calendar import ORDERED, find_care_calendar
 from features.checkboxes import Checkbox, answered_no, blank_unticked, find_checkboxes, unticked
 from features.concepts import ConceptMatcher, Mention
 from features.courses import CourseReader, packaged_courses
@@ -40,6 +42,7 @@ _REPORTS = frozenset({"imaging", "lab", "other", "form", "consultation"})
 _DATED_BY_STUDY = frozenset({"test", "measurement"})
 _MEASUREMENT = "measurement"
 _EYES: dict[str, Laterality] = {"right_eye": "right", "left_eye": "left", "both_eyes": "bilateral"}
+_AHEAD = frozenset({"hypothetical", "uncertain"})
 _DOSE_BEGINS_WITHIN = 25
 _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
@@ -75,6 +78,7 @@ class Note:
     mentions: tuple[Mention, ...]
     assertions: tuple[Assertion, ...]
     measurements: tuple[Measurement, ...]
+    expressions: TimeExpressions
     measurement_assertions: tuple[Assertion, ...]
 
 
@@ -102,9 +106,14 @@ class FactReader:
         sentences = split_sentences(text)
         sections = find_sections(tokens)
         mentions = self.matcher.mentions(tokens, sentences)
+        expressions = find_time_expressions(text, document.date)
+        calendar = find_care_calendar(text, expressions.days, document.date)
         measurements = find_measurements(text)
+        measurements = [*measurements, *find_acute_values(text, measurements), *calendar]
         targets = [Target(m.start, m.end, m.concept.category, m.concept.ignore) for m in mentions]
-        targets += [Target(m.start, m.end, _MEASUREMENT) for m in measurements]
+        targets += [
+            Target(m.start, m.end, _MEASUREMENT, _AHEAD if m.concept in ORDERED else frozenset()) for m in measurements
+        ]
         assertions = self.engine.assess_targets(tokens, sentences, sections, targets)
         assertions[: len(mentions)] = _without_own_denials(mentions, assertions[: len(mentions)])
         return Note(
@@ -115,6 +124,7 @@ class FactReader:
             tuple(mentions),
             tuple(assertions[: len(mentions)]),
             tuple(measurements),
+            expressions,
             tuple(assertions[len(mentions) :]),
         )
 
@@ -122,7 +132,7 @@ class FactReader:
         """Facts of one document, not yet numbered, in the order they stand."""
         note = self.read(document)
         text = document.text
-        expressions = find_time_expressions(text, document.date)
+        expressions = note.expressions
         timings = time_mentions(note.tokens, note.sentences, note.mentions, expressions, document.date)
         boxes = find_checkboxes(text)
         answered = blank_unticked(text, boxes) if boxes else text
@@ -511,7 +521,13 @@ def _measurement_fact(
     text = note.document.text
     place = bisect_left(note.sentences, measurement.start + 1, key=lambda sentence: sentence[0]) - 1
     sentence = note.sentences[place] if place >= 0 else (0, len(text))
-    limit = measurement.comparator != "="
+    context = measurement.context
+    if measurement.comparator != "=":
+        context = "limit"
+    elif measurement.concept in OF_THE_DAY and is_of_arrival(text, measurement.start, sentence[0]):
+        context = "arrival"
+    elif measurement.computed:
+        context = "computed"
     return Fact(
         fact_id="",
         concept=measurement.concept,
@@ -527,7 +543,7 @@ def _measurement_fact(
         date=_dated_value(expressions, text, measurement, sentence[0], note.document.date) or studied,
         laterality=_EYES.get(measurement.context or "") or sides.of(measurement.start, measurement.end, *sentence),
         region=parts.of(measurement.start, measurement.end, sentence),
-        context="limit" if limit else ("computed" if measurement.computed else measurement.context),
+        context=context,
     )
 
 

@@ -41,6 +41,7 @@ CATEGORIES = (
     "finding",
     "exam_sign",
     "treatment",
+    "care",
     "procedure",
     "test",
     "device",

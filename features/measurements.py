@@ -190,6 +190,7 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         raise LexiconError(f"measurements.yaml: missing or malformed top level entry ({error})") from error
     kinds: dict[str, _Kind] = {}
     units = {name: anchor.unit for name, anchor in anchored.items()}
+    units |= {str(name): str(unit) for name, unit in dict(data.get("calendar", {})).items()}
     contexts = set(_CONTEXTS_BY_FORM)
     for index, entry in enumerate(entries):
         try:
@@ -341,6 +342,7 @@ _FORMS = {
         r"(?P<value>\d{2,3})(?:(?:-|–| to )(?P<high>\d{2,3}))?\s?(?:/|over)\s?(?P<low>\d{2,3})"
         r"(?:(?:-|–| to )(?P<low_high>\d{2,3}))?(?![\d/]|\.\d)UNITS"
     ),
+    "before": r"(?!)UNITS",
     "time": rf"{_VALUE}UNITS(?:\s?(?:,|and)?\s?(?P<minutes>\d{{1,2}})\s?(?:minutes?|mins?|m)(?![a-z0-9]))?",
     "height": (
         r"(?P<feet>[3-7])\s?(?:'|’|′|ft\.?|feet|foot|-foot)[\s,-]{0,2}"
@@ -391,7 +393,7 @@ def _tree_pattern(rests: Sequence[str]) -> str:
 
 @cache
 def _letter_pattern() -> re.Pattern[str]:
-    return re.compile(r"(?:T|P|R)(?<![A-Za-z0-9].)(?=[\s:=]{0,2}\d)")
+    return re.compile(r"(?:T|P|R|K)(?<![A-Za-z0-9].)(?=[\s:=]{0,2}\d)")
 
 
 def find_measurements(text: str, lo: int = 0, hi: int | None = None) -> list[Measurement]:
@@ -726,6 +728,8 @@ def _before_its_name(
     """What stands before its name: "grade 3 Kellgren-Lawrence", "0.3 logMAR", "15 headache days"."""
     if kind.before_name is not None:
         return _number_before(kind, lexicon.moved, lower, start, end, lo)
+    if kind.form == "before":
+        return _followed_by_name(kind, lower, start, end, lo)
     if kind.form != "grade" and kind.concept != "visual_acuity":
         return []
     pattern = _grade_before_pattern() if kind.form == "grade" else _log_before_pattern()
@@ -780,6 +784,27 @@ def _number_before(kind: _Kind, moved: MovedWords, lower: str, start: int, end: 
         now = replace(one, value=high, value_start=before.start("high"), comparator="=")
         return [replace(one, value_end=before.end("value"), comparator="=", context="earlier"), now]
     return [replace(one, value=min(number, high), high=max(number, high))]
+
+
+@cache
+def _followed_pattern() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?<![\d./,])(?P<value>\d{{1,2}},\d{{3}}|{_NUMBER})(?:\s?(?:-|–|to)\s?\d{{1,4}})?\s?(?P<unit>%|percent)?\s{{0,2}}"
+        r"(?:(?:total|daily|his|her|the|full|about|water|formula)\s)?$"
+    )
+
+
+def _followed_by_name(kind: _Kind, lower: str, start: int, end: int, lo: int) -> list[Measurement]:
+    """A number whose name follows it; of a range its lower end."""
+    offset = max(lo, start - 28)
+    before = _followed_pattern().search(lower[offset:start])
+    if before is None or (kind.unit_required and before["unit"] is None):
+        return []
+    number = float(before["value"].replace(",", ""))
+    if not kind.low <= number <= kind.high:
+        return []
+    first = offset + before.start("value")
+    return [Measurement(kind.concept, first, end, first, offset + before.end("value"), number, kind.unit)]
 
 
 def _log_acuity(

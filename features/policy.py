@@ -88,6 +88,7 @@ class Evidence(_Part):
     - ``lasting``: how long it lasted;
     - ``dated``: the document itself gives a date or period for it;
     - ``within``: it was so no longer than this before the request; ``beyond``: it was so at least this long before;
+    - ``newest``: it is said on the newest day of the documents that count, and not of the arrival in hospital;
     - ``onset_within``: it began or happened no longer than this before the request, by a date or length the notes give;
     - ``before``: dated before the earliest fact of these concepts; ``not_before_end_of``: not dated before the latest of
       these treatments ended; ``not_before``: nor before the latest of these events.
@@ -119,6 +120,7 @@ class Evidence(_Part):
     lasting: Length | None = None
     dated: bool = False
     within: Span | None = None
+    newest: bool = False
     onset_within: Span | None = None
     beyond: Span | None = None
     before: tuple[str, ...] = ()

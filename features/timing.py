@@ -117,11 +117,12 @@ class _Sentence:
 
 @dataclass(frozen=True, slots=True)
 class TimeExpressions:
-    """Every duration, period and date of a text, in order."""
+    """Every duration, period and date of a text, in order; ``dates`` are those outside the periods, ``days`` all of them."""
 
     durations: tuple[Duration, ...]
     periods: tuple[Period, ...]
     dates: tuple[DateMention, ...]
+    days: tuple[DateMention, ...] = ()
 
 
 def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
@@ -130,7 +131,7 @@ def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
     mentioned = find_dates(text, reference, durations=durations)
     periods = tuple(periods_among(text, mentioned, reference))
     dates = tuple(mention for mention in mentioned if not _inside(mention, periods))
-    return TimeExpressions(durations, periods, dates)
+    return TimeExpressions(durations, periods, dates, tuple(mentioned))
 
 
 def _inside(mention: DateMention, periods: Sequence[Period]) -> bool:

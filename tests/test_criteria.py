@@ -211,9 +211,14 @@ def test_courses_narrow_what_counts() -> None:
     assert status([therapy(course=Course.COMPLETED)], **asked) is NOT_MET
 
 
-@pytest.mark.parametrize(("days", "expected"), [(0, MET), (60, MET), (62, MET), (63, NOT_MET), (400, NOT_MET)])
-def test_within_counts_back_from_the_day_of_the_request(days: int, expected: Status) -> None:
+@pytest.mark.parametrize(("days", "expected"), [(0, MET), (60, MET), (61, NOT_MET), (63, NOT_MET), (400, NOT_MET)])
+def test_within_a_number_of_days_is_meant_to_the_day(days: int, expected: Status) -> None:
     assert status([fact("fever", date=days_before(days))], within="{value: 60, unit: d}") is expected
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, MET), (56, MET), (58, MET), (59, NOT_MET), (400, NOT_MET)])
+def test_within_a_number_of_weeks_is_not_meant_to_the_day(days: int, expected: Status) -> None:
+    assert status([fact("fever", date=days_before(days))], within="{value: 8, unit: wk}") is expected
 
 
 @pytest.mark.parametrize(("days", "expected"), [(10, NOT_MET), (57, NOT_MET), (58, MET), (400, MET)])
@@ -720,3 +725,14 @@ def test_a_value_told_again_in_another_document_is_the_same_value() -> None:
     assert (
         status([index(20, date=days_before(40)), index(20, date=days_before(30))], at, concept="ahi", times="2") is MET
     )
+
+
+def test_on_the_newest_day_counts_only_what_that_day_says() -> None:
+    days = context({"d1": document("", day=days_before(1)), "d2": document("", day=days_before(0))})
+    yesterday, today = fact("fever", document_id="d1"), fact("fever", document_id="d2")
+    assert status([yesterday], days, newest="true") is SILENT
+    assert status([today], days, newest="true") is MET
+    assert status([replace(today, date=days_before(1))], days, newest="true") is SILENT
+    assert status([replace(today, context="arrival")], days, newest="true") is SILENT
+    only = context({"d1": document("", day=days_before(1))})
+    assert status([yesterday], only, newest="true") is MET

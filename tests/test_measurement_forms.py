@@ -275,7 +275,7 @@ NEAR_MISSES: dict[str, list[str]] = {
         "BP should be 130/80", "systolic murmur 2/6", "systolic function 55", "diastolic dysfunction grade 2",
     ],
     "heart_rate": [
-        "HR 110s", "pulse 2+", "HR 2/6 murmur", "max HR 85% of predicted", "target heart rate 140", "HR monitor",
+        "pulse 2+", "HR 2/6 murmur", "max HR 85% of predicted", "target heart rate 140", "HR monitor",
         "pulse 4 weeks", "HR not recorded", "heart rate variability 40 ms", "pulse width 300", "HR for 2 weeks",
         "pulsed dye laser 595 nm", "pulse dose steroids 1000 mg", "HR positive 90% of cells", "goal HR 60",
     ],

@@ -329,6 +329,8 @@ def test_in_420_real_notes_nothing_but_misspellings_is_corrected() -> None:
     assert found == {
         "artifical": "artificial",
         "esophageus": "esophagus",
+        "fascitis": "fasciitis",
+        "levaeuin": "levaquin",
         "paraesthesia": "paresthesia",
         "postioning": "positioning",
     }
