@@ -133,12 +133,29 @@ def follow(
 def _after_gap(words: tuple[str, ...], position: int, stop: int, segment: Segment) -> tuple[int, int] | None:
     for start in range(position, min(position + segment.gap + 1, stop)):
         for variant in segment.by_first.get(words[start], ()):
-            end = start + len(variant)
-            if end <= stop and words[start:end] == variant:
+            end = _spelled(words, start, stop, variant)
+            if end is not None:
                 return start, end
         if words[start] in _GAP_ENDS:
             break
     return (position, position) if () in segment.variants else None
+
+
+def _spelled(words: Sequence[str], start: int, stop: int, variant: Sequence[str]) -> int | None:
+    """Where ``variant`` ends if it stands at token ``start``; hyphens between its words are skipped, as in the first run."""
+    end = start + len(variant)
+    if end <= stop and tuple(words[start:end]) == tuple(variant):
+        return end
+    if len(variant) == 1:
+        return None
+    position = start
+    for number, word in enumerate(variant):
+        if number and position < stop and words[position] == "-":
+            position += 1
+        if position >= stop or words[position] != word:
+            return None
+        position += 1
+    return position
 
 
 def _fits(tokens: Tokens, first: int, last: int, term: Term) -> bool:

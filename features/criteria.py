@@ -22,6 +22,8 @@ from features.spine_levels import SpineLevels, find_levels
 from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
 
 _TOOK_PLACE = frozenset({Course.COMPLETED, Course.ONGOING, Course.FAILED, Course.NOT_TOLERATED, Course.STATED})
+_WITHOUT_SIDE = frozenset({"record", "plan"})
+"""What the notes record or plan is no part of the body: a side that its document speaks of does not set two of it apart."""
 _ABBREVIATION = 4
 """Names of measurements so short are abbreviations: AHI, BMI."""
 _PLANNING_SECTIONS = frozenset({"plan", "assessment_and_plan", "orders", "procedures"})
@@ -738,7 +740,8 @@ def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool
     one, two = supporting.fact, other.fact
     if other.says not in (_Says.DENIES, _Says.AGAINST) or two.concept not in (one.concept, _drug(one)):
         return False
-    if one.laterality and two.laterality and one.laterality != two.laterality:
+    sided = one.category not in _WITHOUT_SIDE
+    if sided and one.laterality and two.laterality and one.laterality != two.laterality:
         return False
     if one.region and two.region and one.region != two.region:
         return False

@@ -24,6 +24,10 @@ from features.tokens import Tokens
 Expression = TypeVar("Expression", Duration, Period, DateMention)
 
 _LASTING = frozenset({"treatment", "problem"})
+_CARE = frozenset({"treatment"})
+_DONE = frozenset({"treatment", "procedure", "test"})
+"""What is done on a day: in "colectomy for carcinoma on March 4" the day is the operation's."""
+_WHAT_FOR = frozenset({"problem", "finding"})
 _PART_OF_BODY = "body_part"
 _FARTHEST = 110
 _COMMA = 12
@@ -195,17 +199,23 @@ def time_mentions(
     return [_completed(timing, reference) for timing in timings]
 
 
-def _without_purposes(text: str, mentions: Sequence[Mention], lasting: Sequence[int]) -> list[int]:
-    """Without the problems a treatment was for: in "PT for low back pain, 7 weeks" the weeks are the therapy's."""
+def _without_purposes(
+    text: str, mentions: Sequence[Mention], numbers: Sequence[int], of: frozenset[str] = _CARE
+) -> list[int]:
+    """Without the problems something was done for: in "PT for low back pain, 7 weeks" the weeks are the therapy's.
+
+    ``of`` are the categories of what was done.
+    """
     kept = []
-    treatment: Mention | None = None
-    for number in lasting:
+    done: Mention | None = None
+    for number in numbers:
         mention = mentions[number]
-        if mention.concept.category == "treatment":
-            treatment = mention
+        if mention.concept.category in of:
+            done = mention
         elif (
-            treatment is not None
-            and _PURPOSE.fullmatch(text, treatment.end, mention.start)
+            done is not None
+            and mention.concept.category in _WHAT_FOR
+            and _PURPOSE.fullmatch(text, done.end, mention.start)
             and not _OWN_LENGTH.match(text, mention.end)
         ):
             continue
@@ -300,7 +310,8 @@ def _place_date(
     began = _last_within(row.began, low, mentioned.start)
     ended = _last_within(row.ended, low, mentioned.start)
     if began < 0 and ended < 0:
-        number = _nearest(text, mentions, row.mentions, mentioned.start, mentioned.end, fallback=False)
+        dated = _without_purposes(text, mentions, row.mentions, _DONE)
+        number = _nearest(text, mentions, dated, mentioned.start, mentioned.end, fallback=False)
         if number is not None and timings[number].on is None:
             timings[number] = replace(
                 timings[number], on=mentioned.last, spans=(*timings[number].spans, (mentioned.start, mentioned.end))
