@@ -139,10 +139,10 @@ def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context
 
 
 def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context: Context) -> list[Fact]:
-    if item.unless is not None and any(
-        finding.says is _Says.SUPPORTS for finding in _findings(item.unless, context, by_concept)
-    ):
-        return []
+    if item.unless is not None:
+        settled = _together(_findings(item.unless, context, by_concept), item.unless, context)
+        if any(finding.says is _Says.SUPPORTS for finding in settled):
+            return []
     shown = []
     for fact in _facts(item.evidence, by_concept):
         flags = fact.assertion
@@ -394,7 +394,11 @@ def _changed(findings: Sequence[_Finding], evidence: Evidence, limit: Comparison
     values = f"{_number(first.fact):g} to {_number(last.fact):g}"
     why = f"{name[0].upper()}{name[1:]} went from {values}; a change of {limit.op} {limit.value:g} is needed."
     says = _Says.SUPPORTS if _far_enough((first, last), limit) else _Says.AGAINST
-    return [replace(finding, says=says, why=why) for finding in (first, last)]
+    # The other values of a series that moved far enough show it as well: one note may tell what another does.
+    shown = [first, last]
+    if says is _Says.SUPPORTS:
+        shown += [one for one in measured[first.fact.concept] if one is not first and one is not last]
+    return [replace(finding, says=says, why=why) for finding in shown]
 
 
 def _far_enough(pair: tuple[_Finding, _Finding], limit: Comparison) -> bool:

@@ -20,6 +20,7 @@ from features.errors import LexiconError
 from features.field_limits import FIELD_UNITS
 from features.glucose_lows import UNIT as GLUCOSE_UNIT
 from features.glucose_lows import find_glucose_lows
+from features.headache_days import HEADACHE_UNITS, find_headache_days, find_headache_hours, find_injection_intervals
 from features.lesion_sizes import LESION_UNIT, LesionWords, find_lesion_sizes, read_lesion_words
 from features.moved_values import (
     MovedWords,
@@ -157,7 +158,7 @@ _MODAL = (
 )
 _FLOW = r"\d{1,2}(?:\.\d)?\s?(?:l|lpm|liters?|litres?)(?:\s?/\s?min(?:ute)?|pm| per minute)?(?![a-z0-9/])"
 """Oxygen by the litre: "2 L", "4L/min"."""
-_NUMBER = r"\d{1,4}(?:\.\d{1,3})?|\.\d{1,2}"
+_NUMBER = r"\d{1,3},\d{3}(?![\d,])|\d{1,4}(?:\.\d{1,3})?|\.\d{1,2}"
 
 
 def _words_pattern(words: Sequence[str]) -> str:
@@ -213,6 +214,7 @@ def read_measurement_lexicon(data: Any) -> MeasurementLexicon:
         raise LexiconError(f"measurements.yaml: lesions: missing or malformed ({error})") from error
     units |= dict.fromkeys(lesions.all_concepts, LESION_UNIT)
     units |= OXIMETRY_UNITS | FIELD_UNITS | dict.fromkeys(_ACUITY.values(), "{20/x}")
+    units |= HEADACHE_UNITS
     return MeasurementLexicon(
         _name_pattern(kinds),
         kinds,
@@ -441,6 +443,7 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
     ]
     found = [one for one in found if not tables.is_goal(one.value_start)]
     found += _low_glucoses(lower, lo, hi, found)
+    found = _headaches(lower, lo, hi, found)
     found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
     return _with_earlier(lexicon, lower, found, lo, hi)
 
@@ -596,6 +599,28 @@ def _with_earlier(
         return found
     unmarked = {one.concept for one in found if one not in marked and one.context is None and one.comparator == "="}
     return [replace(one, context="earlier") if one in marked and one.concept in unmarked else one for one in found]
+
+
+def _headaches(lower: str, lo: int, hi: int, found: list[Measurement]) -> list[Measurement]:
+    """Headaches as they are counted take the place of what the number nearest to the name would say."""
+    counted = {
+        (one.concept, one.start, one.end): one
+        for find in (find_headache_days, find_headache_hours, find_injection_intervals)
+        for one in find(lower, lo, hi)
+    }.values()
+    days = [(one.start, one.end) for one in counted if one.unit == HEADACHE_UNITS["headache_days"]]
+    kept = [
+        one
+        for one in found
+        if one.unit != HEADACHE_UNITS["headache_days"]
+        or not any(start < one.value_end and one.value_start < end for start, end in days)
+    ]
+    return kept + [
+        Measurement(
+            c.concept, c.start, c.end, c.start, c.end, c.value, c.unit, context="earlier" if c.earlier else None
+        )
+        for c in counted
+    ]
 
 
 def _low_glucoses(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> Iterator[Measurement]:
@@ -856,7 +881,7 @@ def _plain(words: str | None) -> float | None:
         return _ROMAN[words]
     if words.startswith((".", "-")):
         return float(words)
-    return to_number(words)
+    return to_number(words.replace(",", ""))
 
 
 def _value(

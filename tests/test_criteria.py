@@ -736,3 +736,17 @@ def test_on_the_newest_day_counts_only_what_that_day_says() -> None:
     assert status([replace(today, context="arrival")], days, newest="true") is SILENT
     only = context({"d1": document("", day=days_before(1))})
     assert status([yesterday], only, newest="true") is MET
+
+
+def test_what_settles_an_exclusion_must_have_moved_as_far_as_it_says() -> None:
+    unless = '{concepts: [ahi], change: {op: "<=", value: -7, unit: "{events}/h"}}'
+    item = f"[{{id: under-way, statement: Treatment is under way, evidence: {{concepts: [fever]}}, unless: {unless}}}]"
+    asked = policy(leaf_yaml("snoring"), human=item)
+    documents = {"d1": document("", day=days_before(90)), "d2": document("", day=days_before(5))}
+
+    def shown(first: float, last: float) -> int:
+        values = [index(first, fact_id="f2"), index(last, fact_id="f3", document_id="d2")]
+        return len(human_review(asked, [fact("fever"), *values], context(documents)))
+
+    assert shown(22, 9) == 0
+    assert shown(22, 19) == 1

@@ -439,3 +439,60 @@ def test_cost_grows_with_the_length_of_the_text(piece: str) -> None:
 )
 def test_low_glucose_values_are_read_from_lists(text: str, values: list[float]) -> None:
     assert [m.value for m in find_measurements(text) if m.concept == "glucose"] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "headache", "migraine"),
+    [
+        ("24 HA d/mo, 15 of them migraine", [24], [15]),
+        ("18 to 20 headache days each month; eleven or twelve of them carry full migraine features", [18], [11]),
+        ("only 5-6 clear days/mo", [24], []),
+        ("Aug 20, Sept 19, Oct 21 HA days", [19], []),
+        ("24, 22 and 23 headache days in August, September and October", [22], []),
+        ("headaches on 22 of 30 days, 8-10 migraines a month", [22], [8]),
+        ("headaches 5 days a week", [21], []),
+        ("rizatriptan 6-7 d/mo for headache", [], []),
+        ("She gets a migraine three times a week", [], [12]),
+    ],
+)
+def test_days_with_headache_are_counted_by_the_month(text: str, headache: list[float], migraine: list[float]) -> None:
+    found = find_measurements(text)
+    assert [m.value for m in found if m.concept == "headache_days"] == headache
+    assert [m.value for m in found if m.concept == "migraine_days"] == migraine
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "values"),
+    [
+        ("Untreated attacks go on for 10 to 30 hours.", "headache_hours", [10]),
+        ("Headaches last up to 3 days.", "headache_hours", [72]),
+        ("The procedure lasted 4 hours.", "headache_hours", []),
+        ("scheduled 11/18/2026 (13 wks from last)", "injection_interval", [91]),
+        ("Last injected 84 days ago.", "injection_interval", [84]),
+    ],
+)
+def test_hours_of_a_headache_and_days_between_injections(text: str, concept: str, values: list[float]) -> None:
+    assert [m.value for m in find_measurements(text) if m.concept == concept] == values
+
+
+def test_headache_days_before_treatment_are_told_from_those_now() -> None:
+    found = find_measurements("Baseline before Botox: 22 headache days/month, now 9 headache days/month.")
+    assert [(m.value, m.context) for m in found if m.concept == "headache_days"] == [(22, "earlier"), (9, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "value"),
+    [
+        ("CDAI 28", "cdai", 28),
+        ("Crohn's CDAI 310", "cdai_crohns", 310),
+        ("DAS28-CRP 5.0", "das28", 5.0),
+        ("RAPID3 18 of 30", "rapid3", 18),
+        ("SJC 8", "swollen_joint_count", 8),
+        ("HBI 11", "harvey_bradshaw", 11),
+        ("SES-CD 13", "ses_cd", 13),
+        ("Calprotectin 1,020", "fecal_calprotectin", 1020),
+        ("sensor active 14%", "sensor_active_time", 14),
+    ],
+)
+def test_activity_of_arthritis_and_bowel_disease(text: str, concept: str, value: float) -> None:
+    assert [m.value for m in find_measurements(text) if m.concept == concept] == [value]
