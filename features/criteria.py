@@ -56,6 +56,7 @@ class Context:
     documents: Mapping[str, Document]
     names: Mapping[str, str]
     age: int | None = None
+    last_day: date | None = None
     levels: frozenset[int] = frozenset()
     authors: dict[str, frozenset[Role]] = field(default_factory=dict)
     spines: dict[str, SpineLevels] = field(default_factory=dict)
@@ -104,6 +105,10 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
             for space in mention.spaces
         ),
         names={concept.concept_id: _within_a_sentence(concept) for concept in lexicon.concepts.values()},
+        last_day=max(
+            request.service.end_date or request.service.start_date or request.received_at.date(),
+            request.received_at.date(),
+        ),
         age=age_on(request.member.birth_date, request.received_at.date()),
     )
 
@@ -499,7 +504,8 @@ def _judge(fact: Fact, evidence: Evidence, context: Context, by_concept: Mapping
     if evidence.same_side and context.side and fact.laterality not in (None, "bilateral", context.side):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented for the {fact.laterality} side only.")
     elsewhere = _other_level(fact, evidence, context, by_concept) if evidence.same_level else None
-    if elsewhere is not None:
+    if elsewhere is not None and not (flags.negated and context.levels_of(fact) is None):
+        # "No listhesis", said of no level, is said of all.
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented{elsewhere}.")
     region = fact.region or (_region_elsewhere(fact, by_concept) if evidence.regions else None)
     if evidence.regions and region is not None and region not in evidence.regions:
@@ -653,6 +659,13 @@ def _time(
     document = context.documents[fact.document_id]
     if evidence.dated and not (fact.date or fact.began or fact.ended or document.type == "therapy_note"):
         return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without a date.")
+    if evidence.in_force:
+        if fact.ended is None:
+            return _Finding(fact, _Says.INCOMPLETE, f"{name} is documented without its end.")
+        if fact.ended < (context.last_day or context.day):
+            return _Finding(
+                fact, _Says.AGAINST, f"{name} ended on {fact.ended.isoformat()}, before the last day asked for."
+            )
     if evidence.onset_within is not None:
         onset = _onset(fact, document)
         if onset is None:

@@ -43,6 +43,13 @@ _DATED_BY_STUDY = frozenset({"test", "measurement"})
 _MEASUREMENT = "measurement"
 _EYES: dict[str, Laterality] = {"right_eye": "right", "left_eye": "left", "both_eyes": "bilateral"}
 _AHEAD = frozenset({"hypothetical", "uncertain"})
+_CERTIFIES_WITHIN = 140
+_CERTIFIES = re.compile(r"\b(?:re-?)?cert(?:\.|\b|ification|ified|ify)|\bplan of care\b|\bpoc\b", re.IGNORECASE)
+_CERTIFIED_UNTIL = re.compile(
+    r"\b(?:re-?)?cert(?:ification|ified)?\b[^.\n]{0,60}?"
+    r"\b(?:through|thru|until|till|to|ends?|ending|expires?|expired|valid|end date)\b[\s:]{0,3}(?:on\s)?$",
+    re.IGNORECASE,
+)
 _DOSE_BEGINS_WITHIN = 25
 _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
@@ -153,6 +160,7 @@ class FactReader:
         facts = _with_listed_visits(note, facts, expressions)
         facts = _with_treatment_of_document(note, facts, expressions)
         facts += _dose_facts(note, facts)
+        facts += _certified_periods(note, expressions)
         parts = _Parts(note)
         facts += [
             _measurement_fact(note, number, sides, parts, studied, expressions)
@@ -578,6 +586,39 @@ def _field_facts(note: Note, studied: date | None, expressions: TimeExpressions)
     ]
 
 
+def _certified_periods(note: Note, expressions: TimeExpressions) -> list[Fact]:
+    """From when to when a plan of care is certified: a period, or an end alone, behind words of certifying in its line."""
+    text = note.document.text
+    found: list[Fact] = []
+    for period in expressions.periods:
+        if period.ended is not None and _CERTIFIES.search(_line_before(text, period.start)):
+            found.append(_certified(note, period.start, period.end, period.began, period.ended_earliest))
+    for day in expressions.dates:
+        if day.precision == "day" and not day.relative and _CERTIFIED_UNTIL.search(_line_before(text, day.start)):
+            found.append(_certified(note, day.start, day.end, None, day.first))
+    return found
+
+
+def _line_before(text: str, position: int) -> str:
+    window = text[max(0, position - _CERTIFIES_WITHIN) : position]
+    return window[window.rfind("\n\n") + 1 :]
+
+
+def _certified(note: Note, start: int, end: int, began: date | None, ended: date | None) -> Fact:
+    return Fact(
+        fact_id="",
+        concept="certification_period",
+        category="record",
+        document_id=note.document.document_id,
+        start=start,
+        end=end,
+        text=note.document.text[start:end],
+        section=_section(note.sections, start),
+        began=began,
+        ended=ended,
+    )
+
+
 def _dose_facts(note: Note, facts: Sequence[Fact]) -> list[Fact]:
     """The doses that stand directly behind each drug, with how the drug is asserted; ``context`` is the drug's concept.
 
@@ -671,7 +712,7 @@ def _with_treatment_of_document(note: Note, facts: list[Fact], expressions: Time
         began=began,
         ended=ended,
         course=course or subject.course,
-        region=subject.region or (max(set(regions), key=regions.count) if regions else None),
+        region=subject.region or (max(regions, key=regions.count) if regions else None),
         qualifiers=tuple(dict.fromkeys((*subject.qualifiers, *spans))),
     )
     return [whole if fact is subject else fact for fact in facts]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -29,6 +29,7 @@ from features.moved_values import (
     Tables,
     glue_pattern,
     has_moved,
+    is_goal,
     read_moved_words,
     read_series,
     says_earlier,
@@ -299,11 +300,7 @@ def _read_kind(entry: Any, connectors: Sequence[str], moved: MovedWords) -> _Kin
         head_unit=re.compile(_head_unit(list(factors))),
         series=series,
         only_moving=frozenset(_normal(str(name).lower()) for name in entry.get("moving", [])),
-        before_name=_percent_before_pattern()
-        if entry.get("before") == "percent"
-        else _number_before_pattern()
-        if entry.get("before", False)
-        else None,
+        before_name=_before_patterns()[str(entry.get("before", False)).lower()](),
         at_least=bool(entry.get("at_least", False)),
     )
 
@@ -364,6 +361,9 @@ _ONE_VALUE = {
     "graded": r"(?P<value>[0-5])(?P<sign>[+-](?![\d>-]))?(?:\s?/\s?(?P<total>5)(?!\d|/))?UNITS",
 }
 """A value of a series: without the range a single value may have."""
+_FORMS["ratio"] = (
+    r"(?P<value>\d{1,3})\s?(?:/|of|out of)\s?(?:(?:the|her|his|a|total)\s){0,2}(?P<total>\d{1,3})(?![\d/]|\.\d)UNITS"
+)
 _FORMS["graded"] = _ONE_VALUE["graded"]
 
 
@@ -441,7 +441,14 @@ def _find(lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int) 
         for one in find_lesion_sizes(lexicon.lesions, lower, lo, hi)
         if not taken.overlaps(one.start, one.end)
     ]
-    found = [one for one in found if not tables.is_goal(one.value_start)]
+    first = {(one.concept, one.value_start): one for one in reversed(found)}
+    found = [
+        one
+        for one in found
+        if first[one.concept, one.value_start] is one
+        and not tables.is_goal(one.value_start)
+        and not (one.concept in lexicon.moving and is_goal(lower, one.start, one.value_end, lo, lexicon.moved))
+    ]
     found += _low_glucoses(lower, lo, hi, found)
     found = _headaches(lower, lo, hi, found)
     found.sort(key=lambda measurement: (measurement.start, measurement.value_start))
@@ -778,19 +785,51 @@ def _number_before_pattern() -> re.Pattern[str]:
     )
 
 
+def _before_patterns() -> dict[str, Callable[[], re.Pattern[str] | None]]:
+    """How a value looks that stands before its name, by the word in the lexicon."""
+    return {
+        "false": lambda: None,
+        "true": _number_before_pattern,
+        "percent": _percent_before_pattern,
+        "ratio": _ratio_before_pattern,
+    }
+
+
+_FEWEST_COUNTED = 3
+"""A share of fewer than so many says little: "1 of 2"."""
+
+
+@cache
+def _counted_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?:visits?|sessions?|scheduled|appointments?|appts?|booked|attendance|tx|treatments?)(?![a-z])"
+    )
+
+
+@cache
+def _ratio_before_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![\d./-])(?P<value>\d{1,3})\s?(?:/|of|out of)\s?(?:(?:the|her|his|total)\s){0,2}(?P<total>\d{1,3})"
+        r"(?P<high>(?!))?(?P<more>(?!))?\s"
+        r"(?:(?:pt|scheduled|booked|planned|visits|sessions|appointments|appts|therapy)\s){0,3}$"
+    )
+
+
 @cache
 def _percent_before_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![\d./-])(?P<value>\d{1,3})(?:\s?%?\s?(?:-|–|or|(?P<to>to))\s?(?P<high>\d{1,3}))?\s?(?:%|percent|pct)"
-        r"(?P<more>\+)?\s?"
-        r"(?:(?:or more|or better|sustained|pain|overall|subjective|total|of|symptom|symptomatic|significant|good|excellent"
-        r"|initial)\s){0,2}$"
+        r"(?<![\d./-])(?P<value>\d{1,3})(?:\s?%?\s?(?:-|–|or|(?P<to>to))\s?(?P<high>\d{1,3}))?"
+        r"\s?(?:%|percent|pct)(?P<more>\+)?\s?(?:(?:or more|or better|sustained|pain|overall|subjective|total|of|symptom"
+        r"|symptomatic|significant|good|excellent|initial)\s){0,2}$"
     )
 
 
 def _number_before(kind: _Kind, moved: MovedWords, lower: str, start: int, end: int, lo: int) -> list[Measurement]:
     before = kind.before_name.search(lower, max(lo, start - 32), start) if kind.before_name is not None else None
     number = _plain(before["value"]) if before is not None else None
+    if before is not None and number is not None and kind.form == "ratio":
+        total = float(before["total"])
+        number = round(100 * number / total, 1) if total >= max(number, _FEWEST_COUNTED) else None
     if before is None or number is None or not kind.low <= number <= kind.high:
         return []
     comparator: Comparator = ">=" if before["more"] else _bound_before(lower, before.start(), lo)
@@ -904,6 +943,16 @@ def _value(
         return None
     groups = match.groupdict()
     high = _plain(groups.get("high"))
+    if kind.form == "ratio":
+        whole = to_number(groups["total"] or "")
+        if not whole or whole < max(number, _FEWEST_COUNTED):
+            return None
+        if "/" in match.group() and number < whole and number <= 12 and whole <= 31:
+            # "Attended 9/14" is a day unless visits are spoken of.
+            around = lower[max(0, match.start() - 16) : match.start()], lower[end : min(end + 24, stop)]
+            if around[0].endswith(" on ") or around[1][:1] == "-" or not any(map(_counted_pattern().search, around)):
+                return None
+        return round(100 * number / whole, 1), None, end
     if groups.get("total"):
         total = to_number(groups["total"] or "")
         if total is None or int(total) not in kind.totals:

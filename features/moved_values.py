@@ -22,6 +22,8 @@ _MOST_VALUES = 6
 _QUALIFIER = 40
 _BEGINNING = 160
 """Characters before a name in which its sentence may begin with "At initial evaluation"."""
+_GOAL_WITHIN = 320
+_SHORTLY = 24
 
 _MONTHS = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}"
 
@@ -385,6 +387,42 @@ def says_earlier(
     sentence = window[ends[-1] :] if ends else (window if begin == lo else "")
     started = words.mark.match(sentence)
     return bool(started and started["earlier"] and words.now.search(sentence, started.end()) is None)
+
+
+@cache
+def _goal_label_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"[\s\d.)(*•#-]*(?:(?:the|her|his|current|unmet|open|remaining|outstanding|new|updated|functional|pt|therapy|patient|all|one|two|three|four|five"
+        r"|short[- ]term|long[- ]term|short|long|term)\s){0,4}(?:goals?|ltgs?|stgs?)(?![a-z])"
+    )
+
+
+@cache
+def _item_pattern() -> re.Pattern[str]:
+    """A line of a list: "2) flexion 120", "- LEFS 60"."""
+    return re.compile(r"[ \t]*(?:\d{1,2}[.)]|[-*•])")
+
+
+def is_goal(lower: str, start: int, end: int, lo: int, words: MovedWords) -> bool:
+    """Whether a value is one to be reached: its sentence, or the list it stands in, begins with "goals"."""
+    begin = max(lo, start - _GOAL_WITHIN)
+    window = lower[begin:start]
+    cuts = [match.end() for match in re.finditer(r"\n|(?<!\d)[.]\s", window)]
+    sentence = window[cuts[-1] :] if cuts else window
+    label = _goal_label_pattern().match(sentence)
+    if label is None:
+        lines = window.split("\n")
+        if not _item_pattern().match(lines[-1]):
+            return False
+        heading = next((line for line in reversed(lines[:-1]) if not _item_pattern().match(line)), "")
+        if _goal_label_pattern().match(heading) is None:
+            return False
+        sentence = lines[-1]
+    behind = words.mark.match(lower, end, end + _QUALIFIER)
+    if behind is not None and behind["now"]:
+        return False
+    now = [match.end() for match in words.now.finditer(sentence) if match.group() not in ("is", "current")]
+    return not (now and len(sentence) - now[-1] <= _SHORTLY)
 
 
 @dataclass(frozen=True, slots=True)

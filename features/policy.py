@@ -90,6 +90,7 @@ class Evidence(_Part):
     - ``within``: it was so no longer than this before the request; ``beyond``: it was so at least this long before;
     - ``newest``: it is said on the newest day of the documents that count, and not of the arrival in hospital;
     - ``onset_within``: it began or happened no longer than this before the request, by a date or length the notes give;
+    - ``in_force``: the period the note gives for it lasts to the last day asked for;
     - ``before``: dated before the earliest fact of these concepts; ``not_before_end_of``: not dated before the latest of
       these treatments ended; ``not_before``: nor before the latest of these events.
 
@@ -126,6 +127,7 @@ class Evidence(_Part):
     before: tuple[str, ...] = ()
     not_before_end_of: tuple[str, ...] = ()
     not_before: tuple[str, ...] = ()
+    in_force: bool = False
     same_side: bool = False
     same_level: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()

@@ -47,10 +47,22 @@ def _level_pattern() -> re.Pattern[str]:
     )
 
 
+@cache
+def _others_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![a-z])(?:(?:all )?(?:the )?(?:other|remaining|adjacent|rest of the|remainder of the)\s"
+        r"(?:lumbar |disc |disk |spinal )?(?:levels?|segments?|discs?|disks?|interspaces?|spine)|elsewhere)(?![a-z])"
+    )
+
+
 def find_levels(text: str) -> list[LevelMention]:
-    """Every level ``text`` names, in order."""
-    found = []
-    for match in _level_pattern().finditer(text.lower()):
+    """Every level ``text`` names, in order; "other levels" is one of no spaces."""
+    lower = text.lower()
+    found = [
+        LevelMention(match.start(), match.end(), frozenset(), alone=False)
+        for match in _others_pattern().finditer(lower)
+    ]
+    for match in _level_pattern().finditer(lower):
         first = _PLACE.get(match["first"] + match["number"])
         if first is None:
             continue
@@ -63,7 +75,7 @@ def find_levels(text: str) -> list[LevelMention]:
             found.append(LevelMention(match.start(), end, spaces, alone=True))
         elif second - first <= _MOST_SPACES:
             found.append(LevelMention(match.start(), match.end(), frozenset(range(first, second)), alone=False))
-    return found
+    return sorted(found, key=lambda mention: mention.start)
 
 
 @cache

@@ -169,6 +169,10 @@ def time_mentions(
                 _row(rows, text, sentences, place)
     timings = [Timing()] * len(mentions)
     for _, row in sorted(rows.items()):
+        # "Onset", "began" say when the thing beside them was; a mention of nothing else takes its time from that.
+        verbs = [n for n in row.mentions if _BEGAN.fullmatch(text, mentions[n].start, mentions[n].end)]
+        if verbs:
+            row.mentions = [n for n in row.mentions if n not in frozenset(verbs)] or row.mentions
         lasting = [n for n in row.mentions if mentions[n].concept.category in _LASTING]
         lasting = _without_purposes(text, mentions, lasting)
         candidates = lasting or _last_problem(mentions, row.start)
@@ -196,6 +200,10 @@ def time_mentions(
         if len(row.mentions) > 1:
             _share(text, mentions, row.mentions, timings)
             _share_dates(mentions, row.mentions, timings)
+        for verb in verbs if verbs != row.mentions else ():
+            beside = _nearest(text, mentions, row.mentions, mentions[verb].start, mentions[verb].end, fallback=False)
+            if beside is not None:
+                timings[verb] = timings[beside]
     return [_completed(timing, reference) for timing in timings]
 
 

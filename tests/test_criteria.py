@@ -750,3 +750,12 @@ def test_what_settles_an_exclusion_must_have_moved_as_far_as_it_says() -> None:
 
     assert shown(22, 9) == 0
     assert shown(22, 19) == 1
+
+
+def test_a_certified_period_must_last_to_the_last_day_asked_for() -> None:
+    certified = fact("certification_period", "record", began=days_before(60), ended=days_before(-20))
+    at = replace(context({"d1": document("", day=VISIT)}), last_day=days_before(-10))
+    late = replace(at, last_day=days_before(-30))
+    assert status([certified], at, concept="certification_period", in_force="true") is MET
+    assert status([certified], late, concept="certification_period", in_force="true") is NOT_MET
+    assert status([replace(certified, ended=None)], at, concept="certification_period", in_force="true") is SILENT

@@ -442,3 +442,27 @@ def test_a_denial_inside_one_name_of_a_concept_denies_no_other_name_of_it() -> N
     assert not any(one.assertion.negated for one in found)
     (denied,) = facts_of("psychological_clearance", "She is not a good candidate for surgery.")
     assert denied.assertion.negated
+
+
+@pytest.mark.parametrize(
+    ("text", "began", "ended"),
+    [
+        ("Certification 09/28/2026 to 12/26/2026. 2x/wk.", date(2026, 9, 28), date(2026, 12, 26)),
+        ("PLAN OF CARE  start 10/14/26   certification thru 01/11/27", None, date(2027, 1, 11)),
+        ("POC cert 9/24/26-12/22/26. PT 2x/wk.", date(2026, 9, 24), date(2026, 12, 22)),
+        ("Cert expires: 12/1/26", None, date(2026, 12, 1)),
+    ],
+)
+def test_the_period_a_plan_is_certified_for_is_read(text: str, began: date | None, ended: date) -> None:
+    periods = [(fact.began, fact.ended) for fact in facts_of("certification_period", text)]
+    assert (began, ended) in periods or (began is None and ended in [last for _, last in periods])
+
+
+@pytest.mark.parametrize("text", ["PT 9/24/26-12/22/26, 12 visits.", "Pain since 9/24/26. She is certified in yoga."])
+def test_a_period_of_treatment_is_no_certification(text: str) -> None:
+    assert not [fact for fact in facts_of("certification_period", text) if fact.ended]
+
+
+def test_a_value_belongs_to_the_part_of_the_body_its_sentence_names() -> None:
+    found = facts_of("pain_score", "Neck pain 5/10, stable. Low back pain 7/10 today. Pain 3/10.")
+    assert [(f.value, f.region) for f in found] == [(5, "neck"), (7, "lumbar"), (3, None)]

@@ -470,3 +470,37 @@ def test_each_acuity_of_two_eyes_has_its_own(text: str, eyes: list[tuple[float, 
 
 def test_a_date_may_stand_between_a_name_and_its_value() -> None:
     assert [(m.concept, m.value) for m in find_measurements("TSH on October 8 was 1.7.")] == [("tsh", 1.7)]
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("10 of 11 scheduled attended, 1 cx", 90.9), ("attended 10/12 visits", 83.3),
+        ("Seen 9 of 9 this period", 100), ("Attended 8/8.", 100), ("Visits to date 10/12 scheduled", 83.3), ("PN: seen for 8/10 visits", 80),
+        ("attended 9 of 10 scheduled", 90), ("Attendance 12/12", 100), ("19/20 visits attended", 95),
+        ("attended 6 of 12", 50),
+    ],
+)  # fmt: skip
+def test_visits_kept_of_those_scheduled_are_a_share(text: str, share: float) -> None:
+    (measured,) = [one for one in find_measurements(text) if one.concept == "attendance"]
+    assert measured.value == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "text", ["seen on 9/14 and 10/2", "visits, 1/12-4/24/26", "attended visits 9/1, 9/8", "pain present 7/10"]
+)
+def test_days_and_scores_are_no_share_of_visits(text: str) -> None:
+    assert "attendance" not in [one.concept for one in find_measurements(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("70% relief for 4 months", 70), ("65-70% better", 65), ("greater than 50% improvement", 50), (">50% relief", 50),
+        ("pain relief of 80%", 80), ("at least 60 % reduction in pain", 60), ("50 percent sustained relief", 50),
+        ("0% relief", 0),
+    ],
+)  # fmt: skip
+def test_relief_is_a_percentage_before_or_after_its_name(text: str, value: float) -> None:
+    (measured,) = [one for one in find_measurements(text) if one.concept == "pain_relief"]
+    assert (measured.value, measured.comparator) == (value, "=")

@@ -118,9 +118,22 @@ def test_what_is_a_range_a_goal_or_relief_for_hours_has_not_moved(text: str) -> 
     assert "earlier" not in [one.context for one in find_measurements(text)]
 
 
-@pytest.mark.parametrize("text", ["Goal: improve LEFS from 32 to 50", "LTG: LEFS 32 -> 50", "STG 1: LEFS 40"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Goal: improve LEFS from 32 to 50", "LTG: LEFS 32 -> 50", "STG 1: LEFS 40",
+        "Goals (open, 4 wk): kneel 10 min; LEFS 60",
+        "LTG not met: stairs without rail, QuickDASH 15", "Three goals stay open: sit 90 minutes and Oswestry 20",
+        "Long term goals:\n1) stairs\n2) LEFS 60\n3) Berg 50", "Unmet goals:\n- flexion 120 degrees\n- TUG 10 s",
+    ],
+)  # fmt: skip
 def test_a_goal_is_no_measured_value(text: str) -> None:
     assert find_measurements(text) == []
+
+
+@pytest.mark.parametrize("text", ["Goals reviewed. LEFS 45", "Goals set\n\nLEFS 45", "LTG 1 open. LEFS now 45"])
+def test_a_value_after_a_sentence_about_goals_is_read(text: str) -> None:
+    assert [one.value for one in find_measurements(text) if one.context is None] == [45]
 
 
 def test_the_value_of_the_other_side_is_not_of_the_series() -> None:

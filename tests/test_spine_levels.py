@@ -55,6 +55,8 @@ FOUND = [
     ("grade 1 *anterolisthesis* of L4 on L5, 4 mm", {"L4-5"}),
     ("His *spondylolisthesis* and stenosis at L4-5 are documented", {"L4-5"}),
     ("MRI shows *stenosis*, moderate, L5-S1: normal", None),
+    ("L4-5 severe. Other levels no significant *stenosis*.", set()),
+    ("L4-5 severe *stenosis*, other levels mild.", {"L4-5"}),
     ("Severe *stenosis* is seen.", None),
     ("Second visit.\nL3-4 bulge.\nSevere *stenosis* is seen.", None),
 ]  # fmt: skip
