@@ -481,7 +481,9 @@ def find_session_counts(text: str, lo: int = 0, hi: int | None = None) -> list[S
         window = lower[max(floor, at - _WINDOW) : at]
         before = None if match.group().startswith("attend") else _count_before_pattern().search(window)
         if before is not None:
-            count = _session_count(before, at - len(window) + before.start(), end)
+            # "Two visits weekly" says how often, not how many.
+            often = _often_pattern().match(lower, end, min(stop, end + 16)) is not None
+            count = None if often else _session_count(before, at - len(window) + before.start(), end)
         else:
             noun = match.group()
             after = None if noun.startswith("treat") else _count_after_pattern().match(lower, end, min(stop, end + 48))
@@ -495,6 +497,11 @@ def find_session_counts(text: str, lo: int = 0, hi: int | None = None) -> list[S
     found += _computed_counts(lower, lo, stop, found)
     found.sort(key=lambda count: count.start)
     return found
+
+
+@cache
+def _often_pattern() -> re.Pattern[str]:
+    return re.compile(r"\s?(?:weekly|monthly|daily|/|per\s|a\s(?:week|wk|month|day)|each\s|every\s)")
 
 
 def _counts(noun: str, after: re.Match[str]) -> bool:

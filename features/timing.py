@@ -52,7 +52,7 @@ _BEGAN = re.compile(
     r"|eval(?:uated|uation)?|i\.?e\.?|soc|first (?:visit|noticed|seen)|from|came on|woke|d\.?o\.?i\.?|injur\w+)\b",
     re.IGNORECASE,
 )
-_SPEAKS_OF_LENGTH = re.compile(_BEGAN.pattern + r"|\bfor |\bx\s?\d", re.IGNORECASE)
+_SPEAKS_OF_LENGTH = re.compile(_BEGAN.pattern + r"|\bfor |\bx\s?\d|\bduration\b|\blast(?:ed|ing)\b", re.IGNORECASE)
 _ENDED = re.compile(
     r"\b(?:ended|complet\w+|finish\w+|discharg\w+|last (?:visit|seen|session|dose)|final|through|until|stopped|done"
     r"|d/?c(?:'d|ed)?|to)\b",

@@ -202,6 +202,7 @@ PERIODS = [
     ("March 2025 to January 2026", date(2025, 3, 1), date(2026, 1, 31), 277),
     ("began 8/3/26 and ended 9/28/26", date(2026, 8, 3), date(2026, 9, 28), 57),
     ("initial eval 8/3/26, discharged 9/28/26", date(2026, 8, 3), date(2026, 9, 28), 57),
+    ("PT 8/3/26-9/28/26 x28 visits", date(2026, 8, 3), date(2026, 9, 28), 57),
 ]
 
 

@@ -246,6 +246,9 @@ def test_a_frequency_times_a_length_is_a_computed_count(text: str, count: float)
         "no visits",
         "visit in 6 weeks",
         "12 of 6 visits",
+        "two visits weekly",
+        "2 visits per week",
+        "3 sessions a week",
     ],
 )
 def test_dates_plans_and_lists_are_no_session_counts(text: str) -> None:

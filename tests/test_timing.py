@@ -114,3 +114,12 @@ def test_a_report_says_when_its_study_was_done(text: str, day: date | None) -> N
 )
 def test_a_date_right_after_a_treatment_is_the_treatments(text: str) -> None:
     assert timings(text)["joint_injection"].on == date(2026, 5, 31)
+
+
+def test_a_verb_of_beginning_takes_its_time_from_what_began() -> None:
+    found = timings("L leg pain, 10 wk (onset 8/26, after shoveling), numb foot.")
+    assert (found["radicular_pain"].value, found["radicular_pain"].unit) == (10.0, "wk")
+
+
+def test_a_duration_on_a_line_of_its_own_is_of_the_problem_before_it() -> None:
+    assert length("Diagnosis: lumbar radiculopathy\nSymptom duration: 10 weeks", "radicular_pain") == (10.0, "wk")
