@@ -156,6 +156,8 @@ def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context:
         if flags.hypothetical and fact.category not in ("plan", "record", "problem"):
             continue
         doubted = replace(fact, assertion=replace(flags, uncertain=False, hypothetical=False))
+        if fact.category == "treatment" and fact.course is None:
+            doubted = replace(doubted, course=Course.STATED)
         if _judge(doubted, item.evidence, context, by_concept).says is _Says.SUPPORTS:
             shown.append(fact)
     return shown if _occurrences(shown, context) >= item.evidence.times else []

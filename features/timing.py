@@ -38,6 +38,7 @@ _LEADS_BACK = re.compile(
     r"(?:\b(?:for|x|over|times|lasting)|\bfor (?:the )?(?:past|last|about|almost|over))\s*$", re.IGNORECASE
 )
 _DATED = re.compile(
+    r"(?:\s*(?:of|in|into|to|for) (?:the |his |her )?(?:(?:left|right|l|r|both|low|lower|lumbar)\b\s?)?(?:knee|hip|shoulder|ankle|wrist|elbow|back|spine)s?)?"
     r"\s*(?:was |were )?(?:done |taken |performed |given |obtained )?(?:in|on|dated|from)\s+(?:early |late |mid[- ]?)?",
     re.IGNORECASE,
 )
@@ -55,7 +56,7 @@ _BEGAN = re.compile(
 _SPEAKS_OF_LENGTH = re.compile(_BEGAN.pattern + r"|\bfor |\bx\s?\d|\bduration\b|\blast(?:ed|ing)\b", re.IGNORECASE)
 _ENDED = re.compile(
     r"\b(?:ended|complet\w+|finish\w+|discharg\w+|last (?:visit|seen|session|dose)|final|through|until|stopped|done"
-    r"|d/?c(?:'d|ed)?|to)\b",
+    r"|d/?c(?:'d|ed)?|to(?! (?:the )?(?:left|right|both|low|lower|lumbar|knee|hip|shoulder|back)\b))\b",
     re.IGNORECASE,
 )
 _CLAUSE_MARKS = ":;()"
