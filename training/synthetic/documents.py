@@ -255,5 +255,7 @@ def sex_words(random: Random, person: Person) -> dict[str, Drawn]:
 
 
 def sided(text: str, side: str) -> str:
-    """Text of the request with its side: ``{side}`` in words, ``{1r2l}`` as the last digit of many codes."""
-    return text.replace("{side}", side).replace("{1r2l}", "1" if side == "right" else "2")
+    """Text of the request with its side: ``{side}`` in words, ``{1r2l}`` or ``{1r4l}`` as the last digit of many codes."""
+    for right, left in (("1", "2"), ("1", "4")):
+        text = text.replace(f"{{{right}r{left}l}}", right if side == "right" else left)
+    return text.replace("{side}", side)

@@ -324,7 +324,7 @@ def _chosen(service: Service, policy: CoveragePolicy) -> Iterator[str]:
         others = [each for each in sharing if each.policy_id != policy.policy_id and each.diagnoses]
         for diagnosis in listed:
             for other in others:
-                code = diagnosis.code.replace("{1r2l}", "1")
+                code = diagnosis.code.replace("{1r2l}", "1").replace("{1r4l}", "1")
                 if other.supports(Diagnosis(system="ICD-10-CM", code=code, description=None)):
                     yield f"requests.{number}: with {diagnosis.code} the policy {other.policy_id} may be taken instead"
 
