@@ -38,7 +38,8 @@ _LEADS_BACK = re.compile(
     r"(?:\b(?:for|x|over|times|lasting)|\bfor (?:the )?(?:past|last|about|almost|over))\s*$", re.IGNORECASE
 )
 _DATED = re.compile(
-    r"(?:\s*(?:of|in|into|to|for) (?:the |his |her )?(?:(?:left|right|l|r|both|low|lower|lumbar)\b\s?)?(?:knee|hip|shoulder|ankle|wrist|elbow|back|spine)s?)?"
+    r"(?:\s*(?:of|in|into|to|for) (?:the |his |her )?(?:(?:left|right|l|r|both|low|lower|lumbar)\b\s?)?"
+    r"(?:knee|hip|shoulder|ankle|wrist|elbow|back|spine)s?)?"
     r"\s*(?:was |were )?(?:done |taken |performed |given |obtained )?(?:in|on|dated|from)\s+(?:early |late |mid[- ]?)?",
     re.IGNORECASE,
 )

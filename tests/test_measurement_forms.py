@@ -476,7 +476,8 @@ def test_a_date_may_stand_between_a_name_and_its_value() -> None:
     ("text", "share"),
     [
         ("10 of 11 scheduled attended, 1 cx", 90.9), ("attended 10/12 visits", 83.3),
-        ("Seen 9 of 9 this period", 100), ("Attended 8/8.", 100), ("Visits to date 10/12 scheduled", 83.3), ("PN: seen for 8/10 visits", 80),
+        ("Seen 9 of 9 this period", 100), ("Attended 8/8.", 100), ("Visits to date 10/12 scheduled", 83.3),
+        ("PN: seen for 8/10 visits", 80),
         ("attended 9 of 10 scheduled", 90), ("Attendance 12/12", 100), ("19/20 visits attended", 95),
         ("attended 6 of 12", 50),
     ],
