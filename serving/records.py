@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -31,6 +32,18 @@ class ReceivedDocument:
         digest = hashlib.sha256(dumps(_document_record(self.document)).encode())
         digest.update(hashlib.sha256(self.content).digest())
         return digest.hexdigest()
+
+    @property
+    def wording(self) -> str | None:
+        """SHA-256 over the words alone, whatever their case and layout; None for a text too short to be one person's."""
+        words = re.findall(r"\w+", self.document.text.lower())
+        if len(words) < FEWEST_OWN_WORDS:
+            return None
+        return hashlib.sha256(" ".join(words).encode()).hexdigest()
+
+
+FEWEST_OWN_WORDS = 40
+"""Shorter texts may well be the same for two people: "Signed and dated", a form with nothing filled in."""
 
 
 def dumps(value: object) -> str:

@@ -38,6 +38,11 @@ NEAR_DUPLICATE = Reason(
     "The same service was requested for the same member in the last 30 days; a nurse compares the two.",
 )
 
+TEXT_OF_ANOTHER_MEMBER = Reason(
+    "text_of_another_member",
+    "A document says word for word what one of another member's request says; a nurse finds out whose it is.",
+)
+
 MOST_ATTEMPTS = 3
 """After so many attempts that ended with the process dead, a request goes to a nurse unread."""
 
@@ -209,6 +214,9 @@ class AuthorizationService:
         if self._store.has_near_duplicate(stored.authorization_id):
             others = result.reasons if result.route is Route.NURSE_REVIEW else ()
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, NEAR_DUPLICATE))
+        if self._store.shares_text_with_another_member(stored.authorization_id):
+            others = result.reasons if result.route is Route.NURSE_REVIEW else ()
+            result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, TEXT_OF_ANOTHER_MEMBER))
         held = stored.audit_selected and result.route is Route.FAST_TRACK
         if held:
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(SELECTED_FOR_REVIEW,))

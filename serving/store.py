@@ -40,6 +40,9 @@ from serving.tables import (
 
 NEAR_DUPLICATE_SPAN = timedelta(days=30)
 """A second request for the same member and service within this time is looked at by a nurse."""
+
+_MOST_COMPARED = 50
+"""So many requests with the same words are compared at most; the first of another member suffices."""
 DEFAULT_TENANT = "default"
 
 CaseStatus = Literal["received", "triaged"]
@@ -303,6 +306,27 @@ class Store:
             )
             return found is not None
 
+    def shares_text_with_another_member(self, authorization_id: str) -> bool:
+        """Whether a document of this request says, word for word, what one of another member's earlier request says."""
+        with self._reading() as session:
+            row = self._row(session, authorization_id)
+            wordings = select(DocumentRow.wording).where(
+                DocumentRow.authorization_id == authorization_id, DocumentRow.wording.is_not(None)
+            )
+            others = session.scalars(
+                select(AuthorizationRow.request)
+                .join(DocumentRow, DocumentRow.authorization_id == AuthorizationRow.authorization_id)
+                .where(
+                    AuthorizationRow.tenant == self._tenant,
+                    AuthorizationRow.authorization_id < authorization_id,
+                    DocumentRow.wording.in_(wordings),
+                )
+                .distinct()
+                .limit(_MOST_COMPARED)
+            )
+            own = json.loads(row.request)["member"]
+            return any(json.loads(other)["member"] != own for other in others)
+
     def request(self, authorization_id: str) -> StoredRequest:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""
         with self._reading() as session:
@@ -522,6 +546,7 @@ def _add_documents(
                 date=document.date.isoformat() if document.date else None,
                 content_type=document.content_type,
                 fingerprint=received.fingerprint,
+                wording=received.wording,
                 content=received.content,
                 received_at=now,
             )

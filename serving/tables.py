@@ -97,6 +97,7 @@ class DocumentRow(Base):
     date: Mapped[str | None] = mapped_column(String(10))
     content_type: Mapped[str] = mapped_column(String(200))
     fingerprint: Mapped[str] = mapped_column(String(64))
+    wording: Mapped[str | None] = mapped_column(String(64), index=True)
     content: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -521,3 +521,20 @@ def _bytes(body: dict[str, Any]) -> bytes:
     import json
 
     return json.dumps(body).encode()
+
+
+NOTE_OF_ONE = (
+    "She has had low back pain into the left leg since early June, after lifting boxes at work in the garden center. She walks "
+    "her two dogs every morning, sleeps on her right side, takes naproxen after breakfast and has tried a heating pad, "
+    "stretching, and seven weeks of physical therapy with the therapist near the station, all without lasting relief."
+)
+
+
+def test_a_note_that_stands_in_another_members_request_goes_to_a_nurse(client: TestClient) -> None:
+    assert client.post("/v1/authorizations", json=request_body("PA-1", NOTE_OF_ONE)).json()["route"] == "fast_track"
+    copied = client.post("/v1/authorizations", json=request_body("PA-2", f"  {NOTE_OF_ONE.upper()}\n")).json()
+    assert copied["route"] == "nurse_review"
+    assert [reason["code"] for reason in copied["reasons"]] == ["text_of_another_member"]
+    short = "Signed."
+    assert client.post("/v1/authorizations", json=request_body("PA-3", short)).json()["route"] == "fast_track"
+    assert client.post("/v1/authorizations", json=request_body("PA-4", short)).json()["route"] == "fast_track"
