@@ -158,7 +158,7 @@ def _gases(lower: str, measured: Sequence[Measurement]) -> Iterator[Measurement]
 
 
 def _flows(lower: str) -> Iterator[Measurement]:
-    home: float | None = 0.0 if _ROOM_AIR_AT_HOME.search(lower) else None
+    home: float | None = None
     current: list[Measurement] = []
     for match in _FLOW.finditer(lower):
         before, after = lower[max(0, match.start() - 40) : match.start()], lower[match.end() : match.end() + 24]
@@ -174,6 +174,8 @@ def _flows(lower: str) -> Iterator[Measurement]:
         current.append(
             Measurement("oxygen_flow", match.start(), match.end(), match.start(), match.end(), value, "L/min")
         )
+    if current and home is None and _ROOM_AIR_AT_HOME.search(lower):
+        home = 0.0
     if home is not None:
         for one in current:
             yield Measurement(

@@ -100,6 +100,7 @@ def test_days_from_the_encounter_to_the_start_of_care(text: str, days: float) ->
         ("PT and OT 6x/wk, SLP 5x/wk", "therapy_sessions_per_week", [6, 5]),
         ("PT 3 times a week, OT 2 times a week", "therapy_sessions_per_week", [3, 2]),
         ("daily physical and occupational therapy", "therapy_sessions_per_week", [7]),
+        ("PT/OT 5x wk", "therapy_sessions_per_week", [5]),
         ("home PT twice weekly", "therapy_sessions_per_week", [2]),
         ("SN prn", "nursing_visits_per_week", []),
         ("SN 2w4. Labs weekly.", "nursing_visits_per_week", [2]),
