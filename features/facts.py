@@ -60,6 +60,7 @@ _DATE_LEADS_TO_VALUE = re.compile(r"[^,;\d]*")
 _VALUE_LEADS_TO_DATE = re.compile(r"[^,;.\d\n]*(?:\b(?:on|in|from|dated|measured|obtained|done)\s+|\(\s*)")
 _SINCE = re.compile(r"\b(?:since|until|till|from|by|dx|dob|born)\b\W*$", re.IGNORECASE)
 _FIELD_DATE_REACH = 160
+_OF_BIRTH = re.compile(r"\b(?:d\.?o\.?b\.?|date of birth|birth ?date|born)(?: on)?\W*$", re.IGNORECASE)
 _FEWEST_LISTED_VISITS = 4
 _BETWEEN_VISITS = re.compile(r"[\s,;&|/]{0,4}(?:and\s)?")
 _SOON_AFTER = 250
@@ -558,7 +559,8 @@ def _measurement_fact(
 def _field_facts(note: Note, studied: date | None, expressions: TimeExpressions) -> list[Fact]:
     """The upper visual fields at rest and taped, and what they gain, each of the day named last before it."""
     text = note.document.text
-    dates = expressions.dates
+    # A form's head names the birth date right above the result.
+    dates = [one for one in expressions.dates if not _OF_BIRTH.search(text[max(one.start - 20, 0) : one.start])]
 
     def of(start: int) -> date | None:
         place = bisect_right(dates, start, key=lambda named: named.start) - 1

@@ -94,6 +94,14 @@ def _loss_after() -> re.Pattern[str]:
 
 
 @cache
+def _state_after() -> re.Pattern[str]:
+    """Words between a value and its state: "13 degrees with the lid taped", "57% of the field lost at rest"."""
+    return re.compile(
+        r"\s?\(?(?:(?:of )?(?:the )?(?:superior |upper )?field )?(?:(?:loss|lost) )?(?:(?:when|with) )?(?:the )?(?:lids? )?"
+    )
+
+
+@cache
 def _fixation() -> re.Pattern[str]:
     return re.compile(r"\b(?:fl|fixation loss(?:es)?)\b\s?:?=?\s?(?P<lost>\d{1,2})\s?/\s?(?P<checks>\d{1,2})\b")
 
@@ -177,11 +185,7 @@ class _Fields:
         """Whether a state right behind a value was that value's: "18 degrees untaped"."""
         if value.lastgroup == "number" and value["unit"] is None:
             return False
-        return (
-            own is None
-            and re.fullmatch(r"\s?\(?(?:when |with (?:the )?(?:lids? )?)?", lower[value.end() : state.start()])
-            is not None
-        )
+        return own is None and _state_after().fullmatch(lower, value.end(), state.start()) is not None
 
     def _is_behind_value(self, lower: str, words: list[re.Match[str]], kinds: list[str], place: int) -> bool:
         """Whether an eye stands right behind a value that has no eye before it in its line: "18 degrees OD"."""
@@ -200,11 +204,12 @@ class _Fields:
         gap = lower[match.end() : words[place + 1].start()] if following else ""
         eye, state = self.eye, self.state
         near = re.fullmatch(r"\s?\(?(?:(?:in|on|for|with|when|the) ){0,2}", gap) is not None
+        said_after = near or _state_after().fullmatch(gap) is not None
         if following in _EYES and near and not (place and kinds[place - 1] in _EYES):
             eye = _EYES[following]
         elif (
             following in ("rest", "taped")
-            and near
+            and said_after
             and (kind != "number" or match["unit"])
             and (place == 0 or used or kinds[place - 1] not in ("rest", "taped"))
         ):
@@ -223,7 +228,7 @@ class _Fields:
             share = (
                 float(match["share"]) if kind == "percent" else 100 * int(match["missed"]) / max(1, int(match["total"]))
             )
-            around = lower[max(begin, match.start() - 24) : min(end, match.end() + 24)]
+            around = lower[max(begin, match.start() - 24) : min(end, match.end() + 30)]
             if _loss_words().search(around) and share <= 100:
                 self._keep(self.lost, eye, state, round(share, 1), match)
 
