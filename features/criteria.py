@@ -573,6 +573,8 @@ def _is_planned(fact: Fact, context: Context) -> bool:
         return False
     if fact.date is not None and fact.date < context.day and not flags.hypothetical:
         return False
+    if context.documents[fact.document_id].type == "order":
+        return True
     return flags.hypothetical or fact.course is Course.PLANNED or fact.section in _PLANNING_SECTIONS
 
 
