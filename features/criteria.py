@@ -766,7 +766,7 @@ def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool
         return False
     if one.region and two.region and one.region != two.region:
         return False
-    since, then = one.began or context.when(one), context.when(two)
+    since, then = _since(one, context), context.when(two)
     if two.course in (Course.NOT_ATTENDED, Course.DECLINED):
         return since is None or then is None or then >= since
     if other.says is _Says.AGAINST:
@@ -774,6 +774,12 @@ def _contradict(supporting: _Finding, other: _Finding, context: Context) -> bool
         measured = one.category == two.category == "measurement" and bool(two.value != one.value)
         return measured and (since is None or then is None or then >= since)
     return since is None or then is None or then >= since
+
+
+def _since(fact: Fact, context: Context) -> date | None:
+    """From when on a fact holds: a length of time without dates reaches back from the day it is told."""
+    when, days = context.when(fact), length_in_days(fact)
+    return fact.began or (when - timedelta(days=round(days)) if when is not None and days is not None else when)
 
 
 def _drug(fact: Fact) -> str | None:
