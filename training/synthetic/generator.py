@@ -338,8 +338,9 @@ def _request(
     random: Random, index: int, seed: int, member_index: int, telling: Telling, drafts: list[Draft], beyond: str
 ) -> dict[str, Any]:
     story = telling.story
+    days = (0, 1) if story.request.review_type == "concurrent" else (1, 4)  # a day in hospital is asked for at once
     received = datetime.combine(
-        max(story.visit, *(draft.date for draft in drafts)) + timedelta(days=random.randint(1, 4)),
+        max(story.visit, *(draft.date for draft in drafts)) + timedelta(days=random.randint(*days)),
         time(random.randint(8, 17), random.randrange(60)),
         UTC,
     )
