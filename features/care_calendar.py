@@ -223,6 +223,8 @@ _CONCEPT = {"nursing": "nursing_visits_per_week", "therapy": "therapy_sessions_p
 
 def _frequencies(lower: str) -> Iterator[Measurement]:
     """How often a nurse or a therapist comes; a code in a list ("SN 3w5, 2w2") belongs to the service that opens it."""
+    if _SERVICE_WORD.search(lower) is None:
+        return
     carried: tuple[str, int] | None = None
     for match in _often().finditer(lower):
         rate = _rate(match)

@@ -156,9 +156,19 @@ def _interval() -> re.Pattern[str]:
     )
 
 
+_OF_HEADACHE = ("headache", "migrain", "cephalgia", "head pain", "h/a")
+_OF_INJECTIONS = ("inject", "botox", "onabot", "toxin", "chemodenervation")
+_ABBREVIATED = re.compile(r"(?<![a-z])ha(?![a-z])")
+
+
+def _speaks_of_headache(lower: str) -> bool:
+    """Most notes do not, and need not be searched for every way to count it."""
+    return any(word in lower for word in _OF_HEADACHE) or _ABBREVIATED.search(lower) is not None
+
+
 def find_headache_days(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     """Days with headache and with migraine a month, in ``lower[lo:hi]`` (lower-case text)."""
-    if not _named().search(lower, lo, hi):
+    if not _speaks_of_headache(lower) or not _named().search(lower, lo, hi):
         return
     taken: list[tuple[int, int]] = []
     for concept, meant, pattern in _counts():
@@ -206,7 +216,7 @@ def _days_a_month(match: re.Match[str], meant: str) -> float | None:
 
 def find_headache_hours(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     """Hours a headache lasts, where the words around speak of headaches; of a range the lower end."""
-    if not _named().search(lower, lo, hi):
+    if not _speaks_of_headache(lower) or not _named().search(lower, lo, hi):
         return
     for pattern in (_hours(), _hours_before()):
         for match in pattern.finditer(lower, lo, hi):
@@ -221,6 +231,8 @@ def find_headache_hours(lower: str, lo: int, hi: int) -> Iterator[Counted]:
 
 def find_injection_intervals(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     """Days from the last injection to the next, where the note counts them."""
+    if not any(word in lower for word in _OF_INJECTIONS):
+        return
     for match in _interval().finditer(lower, lo, hi):
         for suffix in ("", "2", "3", "4"):
             if not match[f"value{suffix}"]:

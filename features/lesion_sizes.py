@@ -69,6 +69,8 @@ _ENDS = re.compile(r"[.;](?=\s|$)|\n")
 def find_lesion_sizes(words: LesionWords, lower: str, lo: int, hi: int) -> list[LesionSize]:
     """The sizes in ``lower[lo:hi]`` that say what they measure, in order."""
     found: list[LesionSize] = []
+    if not any(unit in lower for unit in ("mm", "cm", "millimet", "centimet")):
+        return found
     for match in _SIZE.finditer(lower, lo, hi):
         noun = _noun(words, lower, match, lo, hi)
         if noun is None:

@@ -174,9 +174,12 @@ def arrival_of_panel(lower: str, start: int, lo: int) -> bool:
 
 def unnamed_saturations(lower: str, lo: int, hi: int) -> Iterator[Saturation]:
     """Values that may be saturations: percentages, and bare numbers beside "RA", where the text speaks of oxygen."""
+    values = list(_value_pattern().finditer(lower, lo, hi))
+    if not values:
+        return
     spoken = [match.start() for match in _context_pattern().finditer(lower, lo, hi)]
     gases = [match.start() for match in _gas_pattern().finditer(lower, lo, hi)]
-    for match in _value_pattern().finditer(lower, lo, hi):
+    for match in values:
         group = "value" if match["value"] else "bare" if match["bare"] else "behind"
         start = match.start(group)
         value = float(match[group])
@@ -235,6 +238,8 @@ def _time_below_patterns() -> tuple[re.Pattern[str], ...]:
 
 def time_below(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]:
     """(start, end, minutes) at a saturation of 88 % or less."""
+    if "88" not in lower and "89" not in lower:
+        return
     taken: set[int] = set()
     for pattern in _time_below_patterns():
         for match in pattern.finditer(lower, lo, hi):
@@ -267,11 +272,16 @@ def _after_value_pattern() -> re.Pattern[str]:
     return re.compile(r"(?:%|percent)\)?,?\s?(?:(?:on|with|via|at|o2|oxygen)\s?)*$")
 
 
+_OF_FLOW = ("o2", "oxygen", "concentrator", "cannula", "lpm", "/min", "/ min", "per minute", "a minute", " nc", "continuous")
+
+
 def oxygen_flows(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float, float | None]]:
     """(start, end, liters a minute, upper end of a range): "2 LPM", "2 L/min", "3 L nasal cannula", "O2 at 2 L".
 
     The flow on which a saturation was measured ("94% on 2 L") is not one that is ordered.
     """
+    if not any(word in lower for word in _OF_FLOW):
+        return
     for match in _flow_pattern().finditer(lower, lo, hi):
         value, high = match["value"] or match["then"], match["high"] or match["upper"]
         measured_on = _after_value_pattern().search(lower[max(lo, match.start() - 20) : match.start()])
@@ -290,6 +300,8 @@ def _recorded_pattern() -> re.Pattern[str]:
 
 def time_recorded(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]:
     """(start, end, minutes) of a recording whose length stands first: "8 h 10 min recorded"."""
+    if not any(word in lower for word in ("record", "monitor", "data")):
+        return
     for match in _recorded_pattern().finditer(lower, lo, hi):
         hours = match["unit"].startswith("h")
         minutes = float(match["value"]) * (60 if hours else 1) + (float(match["minutes"] or 0) if hours else 0)
