@@ -156,8 +156,9 @@ def _interval() -> re.Pattern[str]:
     )
 
 
-_OF_HEADACHE = ("headache", "migrain", "cephalgia", "head pain", "h/a")
+_OF_HEADACHE = ("headache", "migrain", "cephalgia", "head pain", "h/a", "attack", "clear day", "free day", "clear d")
 _OF_INJECTIONS = ("inject", "botox", "onabot", "toxin", "chemodenervation")
+_SINCE_LAST = re.compile(r"\s(?:from|since|after|post|following)\s(?:(?:the|his|her)\s)?(?:last|prior|previous|most\srecent)")
 _ABBREVIATED = re.compile(r"(?<![a-z])ha(?![a-z])")
 
 
@@ -231,7 +232,7 @@ def find_headache_hours(lower: str, lo: int, hi: int) -> Iterator[Counted]:
 
 def find_injection_intervals(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     """Days from the last injection to the next, where the note counts them."""
-    if not any(word in lower for word in _OF_INJECTIONS):
+    if not any(word in lower for word in _OF_INJECTIONS) and _SINCE_LAST.search(lower) is None:
         return
     for match in _interval().finditer(lower, lo, hi):
         for suffix in ("", "2", "3", "4"):
