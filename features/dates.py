@@ -176,7 +176,7 @@ def _year_cue_pattern() -> re.Pattern[str]:
     return re.compile(
         r"(?:(?<![a-z])(?P<season>spring|summer|fall|autumn|winter)\s(?:of\s)?|(?<![a-z])(?:in|since|from|of"
         r"|until|to|by|through|around|circa|early|late|mid|year|dated?|about|and|before|after|the)[\s-]"
-        r"|(?P<word>[a-z]{2,}\.?,?\s)|[(,]\s?)$"
+        r"|(?P<word>[a-z]{2,}\.?,?\s)|(?<![a-z])x\s?\d{1,2},?\s|[(,]\s?)$"
     )
 
 

@@ -38,7 +38,7 @@ from features.timing import (
 from features.tokens import Tokens, tokenize
 from features.types import Assertion, Course, Cue, Document, Fact, Laterality
 
-_REPORTS = frozenset({"imaging", "lab", "other", "form", "consultation"})
+_REPORTS = frozenset({"imaging", "lab", "other", "form"})
 _DATED_BY_STUDY = frozenset({"test", "measurement"})
 _MEASUREMENT = "measurement"
 _EYES: dict[str, Laterality] = {"right_eye": "right", "left_eye": "left", "both_eyes": "bilateral"}

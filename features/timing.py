@@ -44,6 +44,13 @@ _DATED = re.compile(
     re.IGNORECASE,
 )
 """What ties a date to the words right before it: "injection in May 2026 helped for two weeks"."""
+_SHOWED = re.compile(
+    r"\s*\)?\s*(?:[:=–-]|(?:which |was |were |is )?(?:showed|shows|showing|demonstrat\w+|reveal\w*|read as|with|positive"
+    r"|equivocal|indeterminate|nondiagnostic|abnormal)\b)",
+    re.IGNORECASE,
+)
+"""What stands between a test's day and what it showed."""
+_PRESENT = re.compile(r"[;\n]|\b(?:now|today|currently|presently|but|since|new)\b", re.IGNORECASE)
 _LEADS_ON = re.compile(r"\s*(?:of|with|hx|history)\b", re.IGNORECASE)
 _LOOK_BACK = 400
 _LONGEST_JOINT = 60
@@ -60,6 +67,7 @@ _ENDED = re.compile(
     r"|d/?c(?:'d|ed)?|to(?! (?:the )?(?:left|right|both|low|lower|lumbar|knee|hip|shoulder|back)\b))\b",
     re.IGNORECASE,
 )
+"""In "8/3 to 9/4" the second is the end; "stent to the circumflex in 2018" ended nothing."""
 _CLAUSE_MARKS = ":;()"
 _VERB_REACH = 80
 """Characters before a date in which the verb is looked for that says what began or ended then."""
@@ -391,6 +399,26 @@ def _share_dates(mentions: Sequence[Mention], numbers: Sequence[int], timings: l
         on = dated.get(mentions[number].concept.concept_id)
         if timings[number].on is None and on is not None:
             timings[number] = replace(timings[number], on=on)
+
+
+def _share_with_findings(text: str, mentions: Sequence[Mention], row: _Sentence, timings: list[Timing]) -> None:
+    """What a dated test showed is of its day: "Angiogram 12/1/2025: RCA lesion", until the sentence comes to the present."""
+    for number in row.mentions:
+        test = mentions[number]
+        on, spans = timings[number].on, timings[number].spans
+        if test.concept.category != "test" or on is None or not spans:
+            continue
+        after = max(test.end, *(end for _, end in spans))
+        leads = _SHOWED.match(text, after, row.end)
+        if leads is None:
+            continue
+        stop = _PRESENT.search(text, leads.end(), row.end)
+        until = stop.start() if stop else row.end
+        for other in row.mentions:
+            finding = mentions[other]
+            between = leads.end() <= finding.start < until
+            if between and finding.concept.category == "finding" and timings[other] == Timing():
+                timings[other] = Timing(on=on)
 
 
 def _without(text: str, start: int, end: int, timings: Sequence[Timing]) -> str:
