@@ -28,6 +28,7 @@ _CARE = frozenset({"treatment"})
 _DONE = frozenset({"treatment", "procedure", "test"})
 """What is done on a day: in "colectomy for carcinoma on March 4" the day is the operation's."""
 _WHAT_FOR = frozenset({"problem", "finding"})
+_DATED_EVENTS = frozenset({"test", "problem"})
 _PART_OF_BODY = "body_part"
 _FARTHEST = 110
 _COMMA = 12
@@ -69,6 +70,14 @@ _ENDED = re.compile(
 )
 """In "8/3 to 9/4" the second is the end; "stent to the circumflex in 2018" ended nothing."""
 _CLAUSE_MARKS = ":;()"
+_OF_A_NOTE = re.compile(
+    r"\b(?:(?:from|per|of|see) (?:(?:the|my|his|her|our|prior|previous|last) )*"
+    r"(?:visit|note|encounter|appointment|documentation|consult(?:ation)?) (?:of|on|from|dated)|text (?:of|from)"
+    r"|(?:carried|copied|brought) (?:over|forward) from|addendum(?: of| on)?"
+    r"|(?:telephone|phone|nurse|portal) (?:encounter|call|note|message)(?: of| on)?) $",
+    re.IGNORECASE,
+)
+"""The day of a note that is copied: it dates nothing the note says."""
 _VERB_REACH = 80
 """Characters before a date in which the verb is looked for that says what began or ended then."""
 _JOINED = re.compile(
@@ -322,6 +331,8 @@ def _place_date(
     fallback: bool,
 ) -> None:
     low = max(row.start, mentioned.start - _VERB_REACH)
+    if _OF_A_NOTE.search(text, low, mentioned.start):
+        return
     before = text[low : mentioned.start].removesuffix("(")
     # A verb beyond a colon, a bracket or a semicolon speaks of something else.
     low += max(map(before.rfind, _CLAUSE_MARKS)) + 1
@@ -401,23 +412,40 @@ def _share_dates(mentions: Sequence[Mention], numbers: Sequence[int], timings: l
             timings[number] = replace(timings[number], on=on)
 
 
+def _share_among_tests(text: str, mentions: Sequence[Mention], numbers: Sequence[int], timings: list[Timing]) -> None:
+    """Tests that are joined were done on one day: "B12 and TSH normal on 3/4/2025"."""
+    tests = [n for n in numbers if mentions[n].concept.category == "test"]
+    pairs = list(pairwise(tests))
+    for first, second in (*pairs, *reversed(pairs)):
+        low, high = mentions[first].end, mentions[second].start
+        if high - low > _LONGEST_JOINT or not _JOINED.fullmatch(text, low, max(low, high)):
+            continue
+        for source, target in ((first, second), (second, first)):
+            if timings[source].on is not None and timings[target] == Timing():
+                timings[target] = Timing(on=timings[source].on)
+
+
 def _share_with_findings(text: str, mentions: Sequence[Mention], row: _Sentence, timings: list[Timing]) -> None:
-    """What a dated test showed is of its day: "Angiogram 12/1/2025: RCA lesion", until the sentence comes to the present."""
+    """What is told of a dated test or event is of its day, until the sentence comes to the present: "Angiogram 12/1/2025
+    with RCA lesion", "TIA 2/18: right arm weakness"."""
     for number in row.mentions:
         test = mentions[number]
         on, spans = timings[number].on, timings[number].spans
-        if test.concept.category != "test" or on is None or not spans:
+        if test.concept.category not in _DATED_EVENTS or on is None or not spans:
             continue
         after = max(test.end, *(end for _, end in spans))
         leads = _SHOWED.match(text, after, row.end)
         if leads is None:
+            continue
+        told = _WHAT_FOR if leads.group().rstrip().endswith(":") else {"finding"}
+        if test.concept.category != "test" and told is not _WHAT_FOR:
             continue
         stop = _PRESENT.search(text, leads.end(), row.end)
         until = stop.start() if stop else row.end
         for other in row.mentions:
             finding = mentions[other]
             between = leads.end() <= finding.start < until
-            if between and finding.concept.category == "finding" and timings[other] == Timing():
+            if between and finding.concept.category in told and timings[other] == Timing():
                 timings[other] = Timing(on=on)
 
 
