@@ -205,7 +205,7 @@ NEAR_MISSES = [
     "height of the disc 4 mm", "ess 3", "assess 14",
     "ESS 25", "Epworth 13/30", "ef 40", "EF not done", "EF 4 views", "odi et amo 30", "melodic 40", "KL 5",
     "kl 4", "KL-6 antibody", "K 3.1",
-    "Seen 9/10", "attendance 10/10 sched", "visits 7/10", "GDS 2/15", "pain since 7/10", "Waddell 3/5",
+    "Seen 9/10", "GDS 2/15", "pain since 7/10", "Waddell 3/5",
     "LTGs 3 of 5 unmet", "fixation losses 0/10",
     "AST/ALT 20/18", "FEV1 1.2 L", "A1c goal 7", "BMI down from 42", "desaturation of 4%", "ROM 60",
     "A1c in 3 months", "T12 fracture", "P: 60 tablets", "T 38",
