@@ -123,6 +123,7 @@ def written(directory: Path, n: int = 40, seed: int = 3) -> Path:
 
 
 def test_prepare_reads_requests_as_the_service_does(tmp_path: Path) -> None:
+    from features.policy import load_policies
     from features.reading import read
     from features.request import parse_request
 
@@ -135,7 +136,9 @@ def test_prepare_reads_requests_as_the_service_does(tmp_path: Path) -> None:
     assert table.features[0].tolist() == list(reading.vector.values)
     assert table.schema == SCHEMA
     assert table.labels[0] == first["label"]
-    assert set(table.families) == {"advanced_imaging", "sleep_dme"}
+    services = {json.loads(line)["service"] for line in path.read_text().splitlines()}
+    families = {policy.policy_id: policy.family for policy in load_policies().policies}
+    assert set(table.families) == {families[service] for service in services}
     assert load(tmp_path / "features.parquet").hash == table.hash
 
 
