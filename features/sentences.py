@@ -39,6 +39,11 @@ _COMMA_RUN = re.compile(r"(?:[ ]{0,3},){1,4}")
 
 # "no    Pacemaker?": the answer to the question of the line above, then the next question of the form.
 _FORM_ANSWER = re.compile(r"[ \t]*(?:yes|no|none|never|n/a|[yn])(?=[ \t]{2,4}[A-Z])", re.IGNORECASE)
+_FIELD_ANSWERED = re.compile(
+    r"[:?][ \t]{0,3}(?:no|none|yes|denies|denied|n/a|unknown|negative|positive)[ \t]{2,}(?=[A-Z][^\n:?]{0,60}[:?])",
+    re.IGNORECASE,
+)
+"""A field of a form with its answer, and the next field behind a wide gap: "Infection: No    Pregnant: No"."""
 _WRAPPED_WIDTH = 50
 """Lines shorter than this are not hard-wrapped prose."""
 
@@ -77,7 +82,9 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     """
     spans: list[tuple[int, int]] = []
     start = 0
-    for end in [*_breaks(text), len(text)]:
+    answered = [match.end() for match in _FIELD_ANSWERED.finditer(text)]
+    ends = sorted({*_breaks(text), *answered}) if answered else _breaks(text)
+    for end in [*ends, len(text)]:
         piece = text[start:end]
         stripped = piece.strip()
         if stripped:

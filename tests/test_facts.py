@@ -466,3 +466,10 @@ def test_a_period_of_treatment_is_no_certification(text: str) -> None:
 def test_a_value_belongs_to_the_part_of_the_body_its_sentence_names() -> None:
     found = facts_of("pain_score", "Neck pain 5/10, stable. Low back pain 7/10 today. Pain 3/10.")
     assert [(f.value, f.region) for f in found] == [(5, "neck"), (7, "lumbar"), (3, None)]
+
+
+def test_an_answer_in_one_column_of_a_form_is_of_its_own_label() -> None:
+    text = "Blood thinner: No    Contrast allergy: No    Pregnant: No    Diabetes: Yes"
+    assert [fact.assertion.negated for fact in facts_of("anticoagulant", text)] == [True]
+    assert [fact.assertion.negated for fact in facts_of("contrast_allergy", text)] == [True]
+    assert [fact.assertion.negated for fact in facts_of("diabetes_mellitus", text)] == [False]

@@ -234,3 +234,13 @@ def test_no_other_splitter_at_hand_comes_as_close(capsys: pytest.CaptureFixture[
         for name, (precision, recall, f1) in scores.items():
             sys.stdout.write(f"{name:20}{precision:8.3f}{recall:8.3f}{f1:8.3f}\n")
     assert max(scores, key=lambda name: scores[name][2]) == "greenlane"
+
+
+def test_a_field_of_a_form_ends_with_its_answer_where_another_field_follows() -> None:
+    text = "Blood thinner: No    Infection: No    Pregnant: No"
+    assert [text[start:end] for start, end in split_sentences(text)] == [
+        "Blood thinner: No",
+        "Infection: No",
+        "Pregnant: No",
+    ]
+    assert split_sentences("Pain: no  relief with rest") == [(0, 26)]
