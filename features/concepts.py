@@ -34,13 +34,17 @@ class Mention:
 
 
 class _Beginning:
-    """The terms that begin with one phrase: those it may complete, and those that need one of ``next`` after it."""
+    """The terms that begin with one phrase: those it may complete, and those that need one of ``next`` after it.
 
-    __slots__ = ("complete", "next", "reach")
+    ``follows`` are the words of ``next``; no term of it is there where none of them is among the ``reach`` words ahead.
+    """
+
+    __slots__ = ("complete", "follows", "next", "reach")
 
     def __init__(self) -> None:
         self.complete: list[tuple[Concept, Term]] = []
         self.next: dict[str, list[tuple[Concept, Term]]] = {}
+        self.follows: set[str] = set()
         self.reach = 0
 
     def add(self, concept: Concept, term: Term) -> None:
@@ -49,6 +53,7 @@ class _Beginning:
             return
         second = term.segments[1]
         self.reach = max(self.reach, second.gap + 1)
+        self.follows.update(second.by_first)
         for word in second.by_first:
             self.next.setdefault(word, []).append((concept, term))
 
@@ -57,7 +62,7 @@ class _Beginning:
         if not self.next:
             return self.complete
         ahead = words[position : min(position + self.reach, stop)]
-        if self.next.keys().isdisjoint(ahead):
+        if self.follows.isdisjoint(ahead):
             return self.complete
         # A term may be led to by several of the words; dict keeps each once, in order.
         following = {id(term): (concept, term) for word in ahead for concept, term in self.next.get(word, ())}
@@ -96,20 +101,22 @@ class ConceptMatcher:
         ends = [bisect_left(tokens.starts, end) for _, end in sentences]
         found: list[Mention] = []
         sentence = 0
-        for hit in self._trie.hits(tokens):
-            while sentence < len(ends) and hit.first >= ends[sentence]:
+        for first, begun, beginning in self._trie.hits(tokens):
+            if not beginning.complete and beginning.follows.isdisjoint(tokens.words[begun : begun + beginning.reach]):
+                continue
+            while sentence < len(ends) and first >= ends[sentence]:
                 sentence += 1
             if sentence == len(ends):
                 break
             stop = ends[sentence]
-            for concept, term in hit.payload.candidates(tokens.words, hit.last, stop):
+            for concept, term in beginning.candidates(tokens.words, begun, stop):
                 rest = term.segments[1:]
-                runs = follow(tokens.words, hit.first, hit.last, stop, rest) if rest else [(hit.first, hit.last)]
-                if runs is None or runs[-1][1] > stop or not _fits(tokens, hit.first, runs[-1][1], term):
+                runs = follow(tokens.words, first, begun, stop, rest) if rest else [(first, begun)]
+                if runs is None or runs[-1][1] > stop or not _fits(tokens, first, runs[-1][1], term):
                     continue
                 last = runs[-1][1]
-                words = tuple((tokens.starts[a], tokens.ends[b - 1]) for a, b in runs)
-                found.append(Mention(concept, words[0][0], words[-1][1], sentence, hit.first, last, words))
+                words = tuple([(tokens.starts[a], tokens.ends[b - 1]) for a, b in runs])
+                found.append(Mention(concept, words[0][0], words[-1][1], sentence, first, last, words))
         return list(_longest(found))
 
 

@@ -45,11 +45,10 @@ class CourseReader:
     def mentions(self, tokens: Tokens, first: int, last: int) -> list[CourseMention]:
         """All such words in tokens ``first`` to ``last`` (one sentence)."""
         found = []
-        for hit in self._trie.hits(tokens, first, last):
-            course, rank, rest = hit.payload
-            runs = follow(tokens.words, hit.first, hit.last, last, rest)
+        for begin, end, (course, rank, rest) in self._trie.hits(tokens, first, last):
+            runs = follow(tokens.words, begin, end, last, rest)
             if runs is not None:
-                found.append(CourseMention(course, rank, hit.first, runs[-1][1]))
+                found.append(CourseMention(course, rank, begin, runs[-1][1]))
         return found
 
     def nearest(self, tokens: Tokens, mentions: Sequence[CourseMention], first: int, last: int) -> Course | None:

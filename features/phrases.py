@@ -5,7 +5,6 @@ Hyphens between words are optional on both sides ("non-tender" finds "non tender
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -18,15 +17,6 @@ Payload = TypeVar("Payload")
 class _Node(Generic[Payload]):
     next: dict[str, _Node[Payload]] = field(default_factory=dict)
     payloads: list[Payload] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class PhraseHit(Generic[Payload]):
-    """Tokens ``first`` (included) to ``last`` (excluded) spell a phrase that carries ``payload``."""
-
-    first: int
-    last: int
-    payload: Payload
 
 
 class PhraseTrie(Generic[Payload]):
@@ -45,19 +35,22 @@ class PhraseTrie(Generic[Payload]):
             node = node.next.setdefault(word, _Node())
         node.payloads.append(payload)
 
-    def hits(self, tokens: Tokens, first: int = 0, last: int | None = None) -> Iterator[PhraseHit[Payload]]:
-        """Every phrase that lies within tokens ``first`` to ``last``, overlapping ones included, left to right."""
+    def hits(self, tokens: Tokens, first: int = 0, last: int | None = None) -> list[tuple[int, int, Payload]]:
+        """Every phrase that lies within tokens ``first`` to ``last``, overlapping ones included, left to right.
+
+        Each as the token it begins at, the token behind it and its payload.
+        """
         words = tokens.words
         stop = len(words) if last is None else last
-        root = self._root.next
-        for start in range(first, stop):
-            node = root.get(words[start])
+        found: list[tuple[int, int, Payload]] = []
+        # Most words begin no phrase: looked up and passed over without a step of their own in between.
+        for start, node in enumerate(map(self._root.next.get, words[first:stop]), first):
             if node is None:
                 continue
             position = start + 1
             while True:
                 for payload in node.payloads:
-                    yield PhraseHit(start, position, payload)
+                    found.append((start, position, payload))
                 following = node.next
                 if not following or position >= stop:
                     break
@@ -70,3 +63,4 @@ class PhraseTrie(Generic[Payload]):
                     break
                 node = child
                 position = step + 1
+        return found

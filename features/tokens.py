@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from operator import add
+from itertools import accumulate
 
-_TOKEN = re.compile(r"[^\W_]+|[^\s]")
+_TOKEN = re.compile(r"([^\W_]+|[^\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,7 @@ def tokenize(text: str) -> Tokens:
     if len(lower) != len(text):
         # A few capitals ("İ") have lower-case forms of two characters, which would move every offset behind them.
         lower = "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
-    words = _TOKEN.findall(lower)
-    find = lower.find
-    starts: list[int] = []
-    position = 0
-    for word in words:
-        # Between two tokens there is white space only, so a token stands where its spelling next occurs.
-        position = find(word, position)
-        starts.append(position)
-        position += len(word)
-    return Tokens(text, tuple(words), tuple(starts), tuple(map(add, starts, map(len, words))))
+    # White space and tokens in turn, white space (or nothing) first and last: their lengths add up to the offsets.
+    parts = _TOKEN.split(lower)
+    offsets = tuple(accumulate(map(len, parts)))
+    return Tokens(text, tuple(parts[1::2]), offsets[:-1:2], offsets[1::2])
