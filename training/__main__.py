@@ -18,6 +18,7 @@ from training.config import (
     DEMONSTRATION_APPROVERS,
     DEMONSTRATION_CASES,
     FALSE_ALARM,
+    LARGEST_CALIBRATION_ERROR,
     SETTLED_AFTER_DAYS,
     STORIES,
     TARGET,
@@ -41,6 +42,9 @@ Typos = Annotated[float, typer.Option("--typos", min=0.0, max=1.0, help="Share o
 OneService = Annotated[str, typer.Option("--service", help="Policy id of the service.")]
 Target = Annotated[
     float, typer.Option("--target", min=0.0001, max=0.5, help="Most fast-tracked requests that may not be approved.")
+]
+CalibrationLimit = Annotated[
+    float, typer.Option("--calibration-limit", min=0.001, max=0.2, help="Largest calibration error that is promoted.")
 ]
 Confidence = Annotated[float, typer.Option("--confidence", min=0.5, max=0.9999, help="Confidence of the guarantee.")]
 Trials = Annotated[
@@ -257,6 +261,7 @@ def promote(
     approved_by: Approvers = [],  # noqa: B006  # Typer copies it
     out: Out = DATA_DIRECTORY,
     models: Models = None,
+    calibration_limit: CalibrationLimit = LARGEST_CALIBRATION_ERROR,
 ) -> None:
     """Give the candidate the alias champion and put it where the server loads it, if it passes the gates."""
     from training.dataset import load
@@ -264,7 +269,8 @@ def promote(
     from training.promote import two_approvers
 
     two_approvers(approved_by)
-    bundle = put_into_service(out, load(out / "features.parquet"), approved_by=approved_by, models=models)
+    dataset = load(out / "features.parquet")
+    bundle = put_into_service(out, dataset, approved_by=approved_by, models=models, calibration_limit=calibration_limit)
     _say(f"version {bundle.reference.version} of {bundle.reference.name} is champion")
 
 
@@ -340,13 +346,14 @@ def main(
     trials: Trials = TRIALS,
     approved_by: Approvers = list(DEMONSTRATION_APPROVERS),  # noqa: B006  # a constant
     models: Models = None,
+    calibration_limit: CalibrationLimit = LARGEST_CALIBRATION_ERROR,
 ) -> None:
     """All of it on generated requests: generate, prepare, train, evaluate, promote, by default in nobody's name."""
     generate(n, seed, out, processes)
     prepare(out, processes)
     train(out, seed, target, confidence, trials)
     evaluate(out, notes=True)
-    promote(approved_by, out, models)
+    promote(approved_by, out, models, calibration_limit)
 
 
 @contextmanager

@@ -51,7 +51,14 @@ class Gate:
     found: str
 
 
-def promote(directory: Path, dataset: Dataset, *, approved_by: Sequence[str], models: Path | None = None) -> Bundle:
+def promote(
+    directory: Path,
+    dataset: Dataset,
+    *,
+    approved_by: Sequence[str],
+    models: Path | None = None,
+    calibration_limit: float = LARGEST_CALIBRATION_ERROR,
+) -> Bundle:
     """Put the candidate in ``directory`` into service and return it as the server will load it.
 
     ``dataset`` is the table it was trained and evaluated on; ``approved_by`` names at least two different people;
@@ -62,7 +69,8 @@ def promote(directory: Path, dataset: Dataset, *, approved_by: Sequence[str], mo
     approvers = two_approvers(approved_by)
     candidate = load_candidate(directory)
     bundle, home = candidate.bundle, model_directory(models)
-    passed = gates(bundle, load_evaluation(directory, bundle), dataset, _champion(home))
+    evaluation = load_evaluation(directory, bundle)
+    passed = gates(bundle, evaluation, dataset, _champion(home), calibration_limit=calibration_limit)
     failed = [gate.found for gate in passed if not gate.passed]
     if failed:
         raise PromotionRefusedError(f"not promoted: {'; '.join(failed)}")
@@ -136,15 +144,23 @@ def _champion(home: Path) -> Bundle | None:
 
 
 def gates(
-    candidate: Bundle, evaluation: Mapping[str, Any], dataset: Dataset, champion: Bundle | None = None
+    candidate: Bundle,
+    evaluation: Mapping[str, Any],
+    dataset: Dataset,
+    champion: Bundle | None = None,
+    *,
+    calibration_limit: float = LARGEST_CALIBRATION_ERROR,
 ) -> tuple[Gate, ...]:
-    """Every gate with what was found. ``evaluation`` is the candidate's, as JSON; ``dataset`` has its test cases."""
+    """Every gate with what was found. ``evaluation`` is the candidate's, as JSON; ``dataset`` has its test cases.
+
+    ``calibration_limit`` is the largest calibration error that passes; what it was stands in the gate.
+    """
     if not _same_schema(candidate, dataset):
         return (_schema_gate(candidate, dataset),)
     return (
         _schema_gate(candidate, dataset),
         *_guarantee_gates(candidate, evaluation),
-        _calibration_gate(evaluation),
+        _calibration_gate(evaluation, calibration_limit),
         _baseline_gate(LOGISTIC, evaluation),
         _baseline_gate(CRITERIA, evaluation),
         _subgroup_gate(evaluation),
@@ -189,12 +205,12 @@ def _guarantee_gates(candidate: Bundle, evaluation: Mapping[str, Any]) -> tuple[
     return (Gate("guarantee", not contradicted, "; ".join(contradicted) or held),)
 
 
-def _calibration_gate(evaluation: Mapping[str, Any]) -> Gate:
+def _calibration_gate(evaluation: Mapping[str, Any], limit: float) -> Gate:
     error = float(evaluation["expected_calibration_error"])
     return Gate(
         "calibration",
-        error <= LARGEST_CALIBRATION_ERROR,
-        f"the calibration error on the test cases is {error:.3f} (at most {LARGEST_CALIBRATION_ERROR:.2f})",
+        error <= limit,
+        f"the calibration error on the test cases is {error:.3f} (at most {limit:.2f})",
     )
 
 
