@@ -11,8 +11,8 @@ The cues and how they map to medspaCy's rules: :mod:`features.cues`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,9 +50,9 @@ class _Reading:
 
     low: int
     high: int
-    forward: tuple[CueHit, ...]
-    backward: tuple[CueHit, ...]
-    ending: dict[str, tuple[CueHit, ...]]
+    forward: Sequence[CueHit]
+    backward: Sequence[CueHit]
+    ending: Mapping[str, Sequence[CueHit]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,9 @@ class AssertionEngine:
         return _Reading(
             low,
             high,
-            tuple(hit for hit in hits if hit.rule.flag is not None and hit.rule.direction != "backward"),
-            tuple(hit for hit in hits if hit.rule.direction in ("backward", "bidirectional")),
-            {flag: tuple(ends) for flag, ends in ending.items()},
+            [hit for hit in hits if hit.rule.flag is not None and hit.rule.direction != "backward"],
+            [hit for hit in hits if hit.rule.direction in ("backward", "bidirectional")],
+            ending,
         )
 
     def _imply(
@@ -186,7 +186,7 @@ def _lead_in(text: str, sentences: Sequence[tuple[int, int]], number: int) -> in
 def _carried(hits: list[CueHit], high: int) -> list[CueHit]:
     """The cues of a lead-in that are still in force at its end, reaching to token ``high``."""
     return [
-        replace(hit, high=high)
+        hit._replace(high=high)
         for hit in hits
         if hit.rule.direction in ("forward", "bidirectional")
         and hit.rule.scope is None
@@ -198,6 +198,8 @@ def _apply(tokens: Tokens, reading: _Reading, first: int, target: Target) -> dic
     """By flag, the nearest cues on either side whose scope holds ``target``, which begins at token ``first``."""
     last = bisect_left(tokens.starts, target.end)
     nearest: dict[tuple[Flag, bool], CueHit] = {}
+    if not reading.forward and not reading.backward:
+        return {}
     # Nearest first: those before, from the last one back, then those behind.
     inside = bisect_left(reading.backward, first, key=_first_token)
     behind = bisect_left(reading.backward, last, lo=inside, key=_first_token)
