@@ -574,7 +574,7 @@ def test_mlflow_run_leaves_a_champion_in_registry_and_model_directory(tmp_path: 
     }
     subprocess.run(
         [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "main", "--env-manager=local", "-P",
-         f"out={tmp_path / 'training'}"],
+         f"out={tmp_path / 'training'}", "-P", "target=0.05", "-P", "calibration_limit=0.05"],
         check=True, env=environment, cwd=tmp_path, capture_output=True,
     )  # fmt: skip
     import mlflow
