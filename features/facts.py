@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import accumulate
-from operator import attrgetter
 
 from features.acute_values import OF_THE_DAY, find_acute_values, is_of_arrival
 from features.assertion import AssertionEngine, Target, packaged_engine
@@ -71,7 +70,6 @@ _COUNTS_AROUND = 150
 """Characters around a treatment, within its sentence, in which its visits are counted."""
 _COURSE_WINDOW = 40
 """Words around a treatment in which its course is looked for: further than any course reaches."""
-_BUT_THE_ID = attrgetter(*(field.name for field in fields(Fact) if field.name != "fact_id"))
 _PRESCRIBING_SECTIONS = frozenset({"plan", "assessment_and_plan", "orders", "instructions"})
 
 
@@ -104,8 +102,10 @@ class FactReader:
         found: list[Fact] = []
         for document in documents:
             found.extend(self.document_facts(document))
-        # Like dataclasses.replace, which takes three times as long: this runs for every fact.
-        return [Fact(f"f{number}", *_BUT_THE_ID(fact)) for number, fact in enumerate(found, 1)]
+        for number, fact in enumerate(found, 1):
+            # Nobody else has seen these facts yet: numbering them in place saves making every one of them twice.
+            object.__setattr__(fact, "fact_id", f"f{number}")
+        return found
 
     def read(self, document: Document) -> Note:
         """Sentences, sections, mentions and assertions of one document."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 _TOKEN = re.compile(r"([^\W_]+|[^\s])")
+_ASCII_TOKEN = re.compile(r"([a-z0-9]+|[^ \t-\r\x1c-\x1f])")
+"""The same for lower-cased text of ASCII alone, spelled out: a third faster than asking what every character is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,6 @@ def tokenize(text: str) -> Tokens:
         # A few capitals ("İ") have lower-case forms of two characters, which would move every offset behind them.
         lower = "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
     # White space and tokens in turn, white space (or nothing) first and last: their lengths add up to the offsets.
-    parts = _TOKEN.split(lower)
+    parts = (_ASCII_TOKEN if lower.isascii() else _TOKEN).split(lower)
     offsets = tuple(accumulate(map(len, parts)))
     return Tokens(text, tuple(parts[1::2]), offsets[:-1:2], offsets[1::2])
