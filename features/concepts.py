@@ -101,17 +101,18 @@ class ConceptMatcher:
         ends = [bisect_left(tokens.starts, end) for _, end in sentences]
         found: list[Mention] = []
         sentence = 0
+        all_words = tokens.words
         for first, begun, beginning in self._trie.hits(tokens):
-            if not beginning.complete and beginning.follows.isdisjoint(tokens.words[begun : begun + beginning.reach]):
+            if not beginning.complete and beginning.follows.isdisjoint(all_words[begun : begun + beginning.reach]):
                 continue
             while sentence < len(ends) and first >= ends[sentence]:
                 sentence += 1
             if sentence == len(ends):
                 break
             stop = ends[sentence]
-            for concept, term in beginning.candidates(tokens.words, begun, stop):
+            for concept, term in beginning.candidates(all_words, begun, stop):
                 rest = term.segments[1:]
-                runs = follow(tokens.words, first, begun, stop, rest) if rest else [(first, begun)]
+                runs = follow(all_words, first, begun, stop, rest) if rest else [(first, begun)]
                 if runs is None or runs[-1][1] > stop or not _fits(tokens, first, runs[-1][1], term):
                     continue
                 last = runs[-1][1]

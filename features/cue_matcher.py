@@ -91,7 +91,7 @@ class CueMatcher:
         # Most words begin no cue: looked up and passed over without a step of their own in between.
         for first, node in enumerate(map(root.next.get, within), low):
             if node is None:
-                if not root.counts:
+                if not root.counts or not words[first][0].isdigit():
                     continue
                 node = _number_node(root.next, words[first])
                 if node is None:

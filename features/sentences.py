@@ -22,8 +22,8 @@ import yaml
 from features.errors import LexiconError
 
 # One set of characters in front, so that the scan skips all others at the speed of C; possessive, so that a run of one
-# character is read once.
-_CANDIDATE = re.compile(r"""[.!?\n:,)](?:(?<=[.!?])[.!?]*+["')\]\u2019\u201d]*+|(?<=\n)\s*+|(?<=\))\)*+)?+""")
+# character is read once. A comma before a blank, which most are, never ends anything.
+_CANDIDATE = re.compile(r"""[.!?\n:,)](?!(?<=,)[ ])(?:(?<=[.!?])[.!?]*+["')\]\u2019\u201d]*+|(?<=\n)\s*+|(?<=\))\)*+)?+""")
 _NUMBERED = re.compile(r"\(?(\d{1,2})[.)](?=[ A-Z])")
 _ITEM_BEGINS = frozenset(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _GLUED_HEADING = re.compile(r"[A-Z][A-Za-z]{1,30}[A-Za-z /&\-]{0,40}+:")
@@ -114,6 +114,8 @@ def _breaks(text: str) -> list[int]:
                 begin, last_item = item
                 breaks.append(begin)
                 continue
+        if kind == ")":
+            continue
         if kind == "\n":
             position = last if _line_is_finished(text, begin, first, last, width, words) else None
         elif kind == ":":
@@ -165,6 +167,8 @@ def _item(text: str, begin: int, stop: int, last_item: int) -> tuple[int, int] |
 
 def _after_comma(text: str, last: int) -> int:
     """The end of the commas after ``last`` that stand for a line break; ``last`` where there are none."""
+    if "," not in text[last : last + 4]:
+        return last
     comma = _COMMA_RUN.match(text, last)
     if comma is None or text[comma.end() : comma.end() + 2].lstrip()[:1].islower():
         return last
@@ -174,7 +178,7 @@ def _after_comma(text: str, last: int) -> int:
 def _ends_sentence(text: str, begin: int, first: int, last: int, words: SentenceWords) -> bool:
     """Whether the punctuation at ``first`` to ``last`` ends the sentence that began at ``begin``."""
     after = text[last : last + 1]
-    if text[first] == ")" or not (after.isspace() or not after or after in ",*(" or after.isupper()):
+    if not (after.isspace() or not after or after in ",*(" or after.isupper()):
         return False
     if first - begin <= 12 and _BARE_MARKER.fullmatch(text, begin, first):
         return False  # "1." or "b)" at the start belongs to its item

@@ -149,8 +149,6 @@ class Spelling:
 
     def _corrections(self, words: Sequence[str]) -> Iterator[tuple[str, str]]:
         for word in set(words) - self._settled:
-            if len(word) < _FEWEST_LETTERS - 1:
-                continue
             meant = self.meant(word)
             if meant is not None:
                 yield word, meant
