@@ -158,7 +158,9 @@ def _interval() -> re.Pattern[str]:
 
 _OF_HEADACHE = ("headache", "migrain", "cephalgia", "head pain", "h/a", "attack", "clear day", "free day", "clear d")
 _OF_INJECTIONS = ("inject", "botox", "onabot", "toxin", "chemodenervation")
-_SINCE_LAST = re.compile(r"\s(?:from|since|after|post|following)\s(?:(?:the|his|her)\s)?(?:last|prior|previous|most\srecent)")
+_SINCE_LAST = re.compile(
+    r"\s(?:from|since|after|post|following)\s(?:(?:the|his|her)\s)?(?:last|prior|previous|most\srecent)"
+)
 _ABBREVIATED = re.compile(r"(?<![a-z])ha(?![a-z])")
 
 

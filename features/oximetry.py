@@ -272,7 +272,19 @@ def _after_value_pattern() -> re.Pattern[str]:
     return re.compile(r"(?:%|percent)\)?,?\s?(?:(?:on|with|via|at|o2|oxygen)\s?)*$")
 
 
-_OF_FLOW = ("o2", "oxygen", "concentrator", "cannula", "lpm", "/min", "/ min", "per minute", "a minute", " nc", "continuous")
+_OF_FLOW = (
+    "o2",
+    "oxygen",
+    "concentrator",
+    "cannula",
+    "lpm",
+    "/min",
+    "/ min",
+    "per minute",
+    "a minute",
+    " nc",
+    "continuous",
+)
 
 
 def oxygen_flows(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float, float | None]]:

@@ -23,7 +23,9 @@ from features.errors import LexiconError
 
 # One set of characters in front, so that the scan skips all others at the speed of C; possessive, so that a run of one
 # character is read once. A comma before a blank, which most are, never ends anything.
-_CANDIDATE = re.compile(r"""[.!?\n:,)](?!(?<=,)[ ])(?:(?<=[.!?])[.!?]*+["')\]\u2019\u201d]*+|(?<=\n)\s*+|(?<=\))\)*+)?+""")
+_CANDIDATE = re.compile(
+    r"""[.!?\n:,)](?!(?<=,)[ ])(?:(?<=[.!?])[.!?]*+["')\]\u2019\u201d]*+|(?<=\n)\s*+|(?<=\))\)*+)?+"""
+)
 _NUMBERED = re.compile(r"\(?(\d{1,2})[.)](?=[ A-Z])")
 _ITEM_BEGINS = frozenset(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _GLUED_HEADING = re.compile(r"[A-Z][A-Za-z]{1,30}[A-Za-z /&\-]{0,40}+:")
