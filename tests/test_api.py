@@ -524,8 +524,8 @@ def _bytes(body: dict[str, Any]) -> bytes:
 
 
 NOTE_OF_ONE = (
-    "She has had low back pain into the left leg since early June, after lifting boxes at work in the garden center. She walks "
-    "her two dogs every morning, sleeps on her right side, takes naproxen after breakfast and has tried a heating pad, "
+    "She has had low back pain into the left leg since early June, after lifting boxes at work in the garden center. She "
+    "walks her two dogs every morning, sleeps on her right side, takes naproxen after breakfast and has tried a heating pad, "
     "stretching, and seven weeks of physical therapy with the therapist near the station, all without lasting relief."
 )
 
