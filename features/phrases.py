@@ -48,19 +48,20 @@ class PhraseTrie(Generic[Payload]):
             if node is None:
                 continue
             position = start + 1
-            while True:
-                for payload in node.payloads:
-                    found.append((start, position, payload))
-                following = node.next
-                if not following or position >= stop:
-                    break
-                step = position
-                child = following.get(words[step])
-                if child is None and words[step] == "-" and step + 1 < stop:
-                    step += 1
-                    child = following.get(words[step])
+            for payload in node.payloads:
+                found.append((start, position, payload))
+            following = node.next
+            while following and position < stop:
+                child = following.get(words[position])
                 if child is None:
-                    break
-                node = child
-                position = step + 1
+                    if words[position] != "-" or position + 1 >= stop:
+                        break
+                    position += 1
+                    child = following.get(words[position])
+                    if child is None:
+                        break
+                position += 1
+                for payload in child.payloads:
+                    found.append((start, position, payload))
+                following = child.next
         return found
