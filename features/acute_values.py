@@ -33,8 +33,9 @@ _GAS = re.compile(
     r"(?<![a-z])(?P<kind>abg|vbg)s?(?![a-z])[^;\n]{0,28}?(?<![\d.])(?P<ph>[67]\.\d{1,2})"
     r"(?:\s?/\s?(?:pa?co2\s)?(?P<co2>\d{2,3})(?:\s?/\s?(?:pa?o2\s)?(?P<o2>\d{2,3}))?)?"
 )
+# A pattern that begins with a plain set of characters scans fastest, so the lookbehind stands after the first digit.
 _FLOW = re.compile(
-    r"(?<![\d.,/])(?P<flow>\d{1,2}(?:\.\d)?)\s?-?(?:l(?:pm)?|liters?|litres?)(?![a-z])(?:\s?/\s?min(?:ute)?| per minute)?"
+    r"(?P<flow>\d(?<![\d.,/].)\d?(?:\.\d)?)\s?-?(?:l(?:pm)?|liters?|litres?)(?![a-z])(?:\s?/\s?min(?:ute)?| per minute)?"
 )
 _FLOW_WORD = re.compile(
     r"(?:(?<![a-z])(?:on|o2|oxygen|nc|cannula|hfnc|optiflow|flow|needs?|needing|requires?|requiring|required|up to|at|to|via"

@@ -77,12 +77,15 @@ def _boundary_pattern() -> re.Pattern[str]:
     return re.compile(r"\n|;|\||(?<![.])(?<!\bamb)(?<!\bmin)(?<!\bapprox)(?<!\bex)\.\s")
 
 
+_NO_CHANGE = r"(?!\s?(?:pred|of |better|improv|relief|reduc|less|more))"
+
+
 @cache
 def _value_pattern() -> re.Pattern[str]:
-    change = r"(?!\s?(?:pred|of |better|improv|relief|reduc|less|more))"
     amount = r"(?:%|min|ft|feet|m(?![a-z])|l(?![a-z])|lpm|h(?![a-z])|hours?|steps|for|yards|days)"
     return re.compile(
-        rf"(?<![\d./<>=-])(?<![<>=] )(?P<value>1?\d{{2}})(?:\s?(?:-|to)\s?\d{{2,3}})?\s{{0,2}}(?:%|percent(?![a-z])){change}"
+        rf"(?<![\d./<>=-])(?<![<>=] )(?P<value>1?\d{{2}})(?:\s?(?:-|to)\s?\d{{2,3}})?\s{{0,2}}(?:%|percent(?![a-z]))"
+        rf"{_NO_CHANGE}"
         r"|(?<![\d./-])(?P<bare>[5-9]\d|100)(?=\s(?:on\s)?(?:ra(?![a-z])|room air)|\son\s\d(?:\.\d)?\s?l)"
         rf"|(?<![a-z])(?:ra|room air)[\s:=]{{1,3}}(?P<behind>[5-9]\d|100)(?![\d/.-]|\s?{amount})"
     )
@@ -174,19 +177,23 @@ def arrival_of_panel(lower: str, start: int, lo: int) -> bool:
 
 def unnamed_saturations(lower: str, lo: int, hi: int) -> Iterator[Saturation]:
     """Values that may be saturations: percentages, and bare numbers beside "RA", where the text speaks of oxygen."""
-    values = list(_value_pattern().finditer(lower, lo, hi))
+    # Most texts hold no percentage and no room air, and need not be tried at every letter.
+    pattern = _value_pattern()
+    if _beside_gas_pattern().search(lower, lo, hi) is None:
+        if "%" not in lower and "percent" not in lower:
+            return
+        pattern = _percentage_pattern()
+    values = [match for match in pattern.finditer(lower, lo, hi) if _may_be_saturation(match, lower, lo)]
     if not values:
         return
     spoken = [match.start() for match in _context_pattern().finditer(lower, lo, hi)]
     gases = [match.start() for match in _gas_pattern().finditer(lower, lo, hi)]
     for match in values:
-        group = "value" if match["value"] else "bare" if match["bare"] else "behind"
+        group = _group(match)
         start = match.start(group)
         value = float(match[group])
         place = bisect_right(spoken, start + _AFTER) - 1
         near_gas = bisect_right(gases, start + _AFTER) - 1
-        if not _LOWEST <= value <= _HIGHEST or _other_percentage_pattern().search(lower[max(lo, start - 24) : start]):
-            continue
         if near_gas < 0 or start - gases[near_gas] > _BEFORE:
             words = _line_before(lower, start, lo) + _words_after(lower, match.end(), hi)
             if _context_pattern().search(words) and _activity(words, last=True) == "exertion":
@@ -196,6 +203,34 @@ def unnamed_saturations(lower: str, lo: int, hi: int) -> Iterator[Saturation]:
         alone = group != "value" or any(_gas_pattern().search(words) for words in beside)
         if alone or (place >= 0 and start - spoken[place] <= _SPEAKS_OF_OXYGEN):
             yield Saturation(start, match.end(), value)
+
+
+def _group(match: re.Match[str]) -> str:
+    return "value" if match["value"] else "bare" if match["bare"] else "behind"
+
+
+def _may_be_saturation(match: re.Match[str], lower: str, lo: int) -> bool:
+    group = _group(match)
+    start = match.start(group)
+    return (
+        _LOWEST <= float(match[group]) <= _HIGHEST
+        and _other_percentage_pattern().search(lower[max(lo, start - 24) : start]) is None
+    )
+
+
+@cache
+def _percentage_pattern() -> re.Pattern[str]:
+    """The values with their sign alone; one that begins with a digit is scanned for fastest."""
+    return re.compile(
+        r"(?P<value>\d(?<![\d./<>=-].)(?<![<>=] .)(?:(?<=1)\d{2}|\d))(?:\s?(?:-|to)\s?\d{2,3})?\s{0,2}(?:%|percent(?![a-z]))"
+        rf"{_NO_CHANGE}(?P<bare>(?!))?(?P<behind>(?!))?"
+    )
+
+
+@cache
+def _beside_gas_pattern() -> re.Pattern[str]:
+    """What every number without a sign that may be a saturation stands beside: room air or a flow."""
+    return re.compile(r"r(?<![a-z]r)(?:a(?![a-z])|oom air)|on\s\d(?:\.\d)?\s?l")
 
 
 @cache
@@ -254,7 +289,7 @@ def time_below(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]
 @cache
 def _flow_pattern() -> re.Pattern[str]:
     def amount(value: str, high: str) -> str:
-        return rf"(?<![\d./])(?P<{value}>\d{{1,2}}(?:\.\d)?)(?:\s?(?:-|to)\s?(?P<{high}>\d{{1,2}}))?\s?"
+        return rf"(?P<{value}>\d(?<![\d./].)\d?(?:\.\d)?)(?:\s?(?:-|to)\s?(?P<{high}>\d{{1,2}}))?\s?"
 
     liters = r"(?:l|liters?|litres?)"
     per_minute = rf"(?:lpm|l\s?/\s?min(?:ute)?|{liters} (?:per|a) minute)(?![a-z])"
@@ -310,9 +345,17 @@ def _recorded_pattern() -> re.Pattern[str]:
     )
 
 
+@cache
+def _recorded_after_unit_pattern() -> re.Pattern[str]:
+    """What a length of a recording ends with; scanning for it is cheaper than for its number."""
+    return re.compile(r"(?:record(?:ed|ing)|monitor(?:ed|ing)|data)(?![a-z])")
+
+
 def time_recorded(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]:
     """(start, end, minutes) of a recording whose length stands first: "8 h 10 min recorded"."""
     if not any(word in lower for word in ("record", "monitor", "data")):
+        return
+    if _recorded_after_unit_pattern().search(lower, lo, hi) is None:
         return
     for match in _recorded_pattern().finditer(lower, lo, hi):
         hours = match["unit"].startswith("h")
