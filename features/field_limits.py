@@ -53,6 +53,10 @@ def _anchor() -> re.Pattern[str]:
     )
 
 
+_ANCHORS = ("tape", "taping", "field", "perimetry", "goldmann", "humphrey", "hvf", "octopus")
+"""One of these stands in all that :func:`_anchor` finds."""
+
+
 @cache
 def _words() -> re.Pattern[str]:
     """Eyes, states of the lid and values, in one pass."""
@@ -108,7 +112,7 @@ def _fixation() -> re.Pattern[str]:
 
 def find_field_values(lower: str) -> list[FieldValue]:
     """The upper field limits, losses and gains in ``lower`` (a whole document in lower case), in order."""
-    if _anchor().search(lower) is None:
+    if not any(word in lower for word in _ANCHORS) or _anchor().search(lower) is None:
         return []
     found = [
         FieldValue(FIXATION_LOSSES, m.start(), m.end(), round(100 * int(m["lost"]) / int(m["checks"]), 1), None)

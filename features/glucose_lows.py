@@ -45,16 +45,28 @@ class LowGlucose:
 
 @cache
 def _first() -> re.Pattern[str]:
+    # A pattern whose branches all begin with a plain letter scans fastest, so the lookbehind stands after it.
     named = (
-        r"(?<![a-z])(?:glucoses?|sugars?|bgs?|fsbgs?|fsgs?|cbgs?|smbgs?|finger-?sticks?|lows?"
-        r"|hypoglycemi[ac]s?|hypoglycemic|hypos|level 2|dipped|<\s?54"
-        r"|nadirs?)"
+        r"(?:g(?<![a-z].)lucoses?|s(?<![a-z].)(?:ugars?|mbgs?)|b(?<![a-z].)gs?|f(?<![a-z].)(?:sbgs?|sgs?|inger-?sticks?)"
+        r"|c(?<![a-z].)bgs?|l(?<![a-z].)(?:ows?|evel 2)|h(?<![a-z].)(?:ypoglycemi[ac]s?|ypoglycemic|ypos)"
+        r"|d(?<![a-z].)ipped|<(?<![a-z].)\s?54|n(?<![a-z].)adirs?)"
         r"(?:[\s:=,()~–—-]|(?:lows?|of|was|were|is|in|the|at|down|to|as|readings?|values?|episodes?|events?"
         r"|level|levels|recorded|measured|with|range|including|include|included|both|and|again|twice"
         r"|meter|log|logged|showed|shows|a|an|one|two|three|four|five|several|x\s?\d{1,2}|(?<=[:]\s)\d{1,2}(?=\s?\()"
         rf"|{_DAY})(?![a-z0-9])){{0,14}}?"
     )
     return re.compile(rf"{named}{_VALUE}{_OTHER_UNIT}")
+
+
+_NAMES = (
+    "glucose", "sugar", "bg", "fsg", "fingerstick", "finger-stick", "hypoglyc", "hypos", "level 2", "dipped", "<54", "nadir",
+)  # fmt: skip
+
+
+@cache
+def _low() -> re.Pattern[str]:
+    """The names too short to be sought as they are: most texts hold them only inside other words."""
+    return re.compile(r"l(?<![a-z].)ow|<\s54")
 
 
 @cache
@@ -91,9 +103,10 @@ def _of_another_substance() -> re.Pattern[str]:
 
 def find_glucose_lows(lower: str, lo: int, hi: int) -> Iterator[LowGlucose]:
     """Low glucose values in ``lower[lo:hi]`` (lower-case text), in no order; the same place may be given twice."""
-    for match in _first().finditer(lower, lo, hi):
+    named = any(word in lower for word in _NAMES) or _low().search(lower, lo, hi) is not None
+    for match in _first().finditer(lower, lo, hi) if named else ():
         yield from _listed(lower, match, hi)
-    for match in _with_unit().finditer(lower, lo, hi):
+    for match in _with_unit().finditer(lower, lo, hi) if "mg/dl" in lower else ():
         before, after = (
             lower[max(lo, match.start() - _AROUND) : match.end()],
             lower[match.end() : match.end() + _AROUND],

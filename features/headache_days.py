@@ -120,7 +120,9 @@ def _counts() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
 @cache
 def _hours() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![a-z])(?:last(?:s|ed|ing)?|durations?|goes?|going|go\son|persist(?:s|ing)?|run|runs|continue|stay|untreated|long)"
+        # A pattern whose branches all begin with a plain letter scans fastest, so the lookbehind stands after it.
+        r"(?:l(?<![a-z].)(?:ast(?:s|ed|ing)?|ong)|d(?<![a-z].)urations?|g(?<![a-z].)o(?:es?|ing|\son)"
+        r"|p(?<![a-z].)ersist(?:s|ing)?|r(?<![a-z].)uns?|c(?<![a-z].)ontinue|s(?<![a-z].)tay|u(?<![a-z].)ntreated)"
         r"(?:[\s:~(,]|(?:on|for|about|up|to|from|at|least|between|anywhere|typically|usually|untreated|if|approximately|approx|around|of|each|more|than|over|is|are|generally|often|average|averages|another|which|when|hrs?)(?![a-z])){0,10}?"
         rf"(?P<bound>[>≥]\s?=?\s?)?(?P<low>\d{{1,2}}(?:\.\d)?|{WORD_NUMBER}(?![a-z]))(?:\s?\+|\s?(?:-|–|to|or|and)\s?(?:\d{{1,3}}|{WORD_NUMBER}(?![a-z])|all\sday|a\sday))?"
         r"\s?\+?\s?(?P<unit>hours?|hrs?|h|days?)(?![a-z/])(?!\s?/\s?(?:mo|wk)|\s(?:a|per|each)\s(?:mo|week))"
@@ -161,7 +163,20 @@ _OF_INJECTIONS = ("inject", "botox", "onabot", "toxin", "chemodenervation")
 _SINCE_LAST = re.compile(
     r"\s(?:from|since|after|post|following)\s(?:(?:the|his|her)\s)?(?:last|prior|previous|most\srecent)"
 )
+# Without one of these two nothing of :func:`_interval` can match, and both are scanned for fast.
+_LENGTH_SINCE_LAST = re.compile(
+    r"\d\s?(?:weeks?|wks?|days?|months?|mos?)(?:\s?(?:,|and)?\s?\d\sdays?)?\s(?:from|since|after|post|following)\s"
+    r"(?:the\s|his\s|her\s)?(?:last|prior|previous|most\srecent)"
+)
+_LAST_TREATMENT = re.compile(
+    r"(?:last|pr(?:ior|evious)|most\srecent)\s"
+    r"(?:botox|onabot|inject|treat|cycle|round|dose|toxin|chemodenervation|procedure)"
+)
 _ABBREVIATED = re.compile(r"(?<![a-z])ha(?![a-z])")
+
+
+_HOURS_WITH_WORDS = re.compile(r"\d[\s+]{0,5}h(?:ours?|rs?)?\s(?:each|untreated|if|w|or|a|per)")
+"""How all that :func:`_hours_before` reads ends; few texts hold it."""
 
 
 def _speaks_of_headache(lower: str) -> bool:
@@ -174,7 +189,10 @@ def find_headache_days(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     if not _speaks_of_headache(lower) or not _named().search(lower, lo, hi):
         return
     taken: list[tuple[int, int]] = []
+    absent = _absent(lower, lo, hi)
     for concept, meant, pattern in _counts():
+        if meant in absent or concept in absent:
+            continue
         for match in pattern.finditer(lower, lo, hi):
             span = match.span("low")
             if any(start < span[1] and span[0] < end for start, end in taken):
@@ -186,6 +204,39 @@ def find_headache_days(lower: str, lo: int, hi: int) -> Iterator[Counted]:
                 continue
             taken.append((match.start(), match.end()) if meant in ("list", "months", "week", "free", "diary") else span)
             yield Counted(concept, match.start(), match.end(), value, DAYS_UNIT, _is_earlier(lower, match.start(), lo))
+
+
+@cache
+def _headache_days_named() -> re.Pattern[str]:
+    return re.compile(rf"{_HEADACHE}\s{_DAYS}")
+
+
+@cache
+def _free_days() -> re.Pattern[str]:
+    return re.compile(rf"(?:free|clear|good)\s?{_DAYS}")
+
+
+@cache
+def _month_with_number() -> re.Pattern[str]:
+    return re.compile(rf"{_MONTHS}\s(?:\d|{WORD_NUMBER})")
+
+
+def _absent(lower: str, lo: int, hi: int) -> set[str]:
+    """Concepts and ways to count that some word is missing for, so that their patterns cannot match."""
+    absent: set[str] = set()
+    if "migrain" not in lower:
+        absent.add("migraine_days")
+    if "wk" not in lower and "week" not in lower:
+        absent.add("week")
+    if "=" not in lower:
+        absent.add("diary")
+    if _free_days().search(lower, lo, hi) is None:
+        absent.add("free")
+    if _headache_days_named().search(lower, lo, hi) is None:
+        absent.add("list")
+    if _month_with_number().search(lower, lo, hi) is None:
+        absent.add("months")
+    return absent
 
 
 @cache
@@ -221,7 +272,8 @@ def find_headache_hours(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     """Hours a headache lasts, where the words around speak of headaches; of a range the lower end."""
     if not _speaks_of_headache(lower) or not _named().search(lower, lo, hi):
         return
-    for pattern in (_hours(), _hours_before()):
+    patterns = (_hours(), _hours_before()) if _HOURS_WITH_WORDS.search(lower, lo, hi) else (_hours(),)
+    for pattern in patterns:
         for match in pattern.finditer(lower, lo, hi):
             if not _about_headache().search(lower[max(lo, match.start() - 90) : match.end() + 30]):
                 continue
@@ -234,8 +286,11 @@ def find_headache_hours(lower: str, lo: int, hi: int) -> Iterator[Counted]:
 
 def find_injection_intervals(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     """Days from the last injection to the next, where the note counts them."""
-    if not any(word in lower for word in _OF_INJECTIONS) and _SINCE_LAST.search(lower) is None:
-        return
+    if _LENGTH_SINCE_LAST.search(lower) is None:
+        if _LAST_TREATMENT.search(lower) is None:
+            return
+        if not any(word in lower for word in _OF_INJECTIONS) and _SINCE_LAST.search(lower) is None:
+            return
     for match in _interval().finditer(lower, lo, hi):
         for suffix in ("", "2", "3", "4"):
             if not match[f"value{suffix}"]:
