@@ -223,13 +223,15 @@ _CONCEPT = {"nursing": "nursing_visits_per_week", "therapy": "therapy_sessions_p
 
 def _frequencies(lower: str) -> Iterator[Measurement]:
     """How often a nurse or a therapist comes; a code in a list ("SN 3w5, 2w2") belongs to the service that opens it."""
-    if _SERVICE_WORD.search(lower) is None:
-        return
     carried: tuple[str, int] | None = None
-    for match in _often().finditer(lower):
+    spoken_of = False
+    for match in _said_often(lower):
         rate = _rate(match)
         if rate is None:
             continue
+        if not spoken_of and _SERVICE_WORD.search(lower) is None:
+            return
+        spoken_of = True
         service = _service(lower, match.start(), match.end())
         if service is None and carried is not None and match.start() - carried[1] <= 24:
             between = lower[carried[1] : match.start()]
@@ -238,6 +240,31 @@ def _frequencies(lower: str) -> Iterator[Measurement]:
             continue
         carried = (service, match.end())
         yield _value(_CONCEPT[service], match.start(), match.end(), rate, "1/wk")
+
+
+_OFTEN_WORDS = ("month", "daily", "every", "each", "24", "qod")
+_OFTEN_W = re.compile(r"w(?:\s?\d|\s?[/,-]?\s?f|eek|k|ed)")
+_OFTEN_Q = re.compile(r"q\s?(?:\d|t|f|o|m|w)")
+_LONGEST_FREQUENCY = 60
+"""More characters than the longest way to say how often has."""
+
+
+def _said_often(lower: str) -> Iterator[re.Match[str]]:
+    """Every place that says how often; searched for only around what each of them holds, which is rare."""
+    places = [match.start() for pattern in (_OFTEN_W, _OFTEN_Q) for match in pattern.finditer(lower)]
+    for word in _OFTEN_WORDS:
+        at = lower.find(word)
+        while at != -1:
+            places.append(at)
+            at = lower.find(word, at + 1)
+    places.sort()
+    begin = end = 0
+    for place in places:
+        if place - _LONGEST_FREQUENCY > end:
+            yield from _often().finditer(lower, begin, end)
+            begin = place - _LONGEST_FREQUENCY
+        end = place + _LONGEST_FREQUENCY
+    yield from _often().finditer(lower, begin, end)
 
 
 def _rate(match: re.Match[str]) -> float | None:
