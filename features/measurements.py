@@ -616,10 +616,14 @@ def _headaches(lower: str, lo: int, hi: int, found: list[Measurement]) -> list[M
         for one in find(lower, lo, hi)
     }.values()
     days = [(one.start, one.end) for one in counted if one.unit == HEADACHE_UNITS["headache_days"]]
+    # "From 20 to 8 headache days": two values told one after the other are both known already.
+    unit = HEADACHE_UNITS["headache_days"]
+    moved = sorted((one.start, one.end) for one in found if one.context == "earlier" and one.unit == unit)
     kept = [
         one
         for one in found
         if one.unit != HEADACHE_UNITS["headache_days"]
+        or _overlaps(one.start, one.end, moved)
         or not any(start < one.value_end and one.value_start < end for start, end in days)
     ]
     return kept + [
@@ -627,7 +631,14 @@ def _headaches(lower: str, lo: int, hi: int, found: list[Measurement]) -> list[M
             c.concept, c.start, c.end, c.start, c.end, c.value, c.unit, context="earlier" if c.earlier else None
         )
         for c in counted
+        if not _overlaps(c.start, c.end, moved)
     ]
+
+
+def _overlaps(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether one of ``spans``, in order, lies partly within ``start`` to ``end``."""
+    place = bisect.bisect_left(spans, (end, 0))
+    return any(start < last for _, last in spans[max(place - 3, 0) : place])
 
 
 def _low_glucoses(lower: str, lo: int, hi: int, found: Sequence[Measurement]) -> Iterator[Measurement]:
