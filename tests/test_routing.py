@@ -238,6 +238,10 @@ ABOUT_SOMETHING_ELSE = re.compile(
     r"|decline[ -](?:of memory|described)|describe the decline|imaged for this decline",
     re.I,
 )
+# Of a patient, a drug or a function: the words of medicine for what happened to them.
+OF_MEDICINE = re.compile(
+    r"adverse effect|infection_denied|patient[_ ]declines|id: declined|slow a decline|decline-or-prospect", re.I
+)
 # What people decided is recorded as it was; nothing there is an answer of triage.
 RECORDS_OF_PEOPLE = {"decisions.py"}
 OUTPUTS = [
@@ -251,9 +255,8 @@ def adverse_words(text: str) -> list[str]:
     found = []
     for match in ADVERSE.finditer(text):
         line = text[text.rfind("\n", 0, match.start()) + 1 : (text + "\n").find("\n", match.end())]
-        if not PROMISE.search(text[: match.start()].replace("\n", " ")[-100:]) and not ABOUT_SOMETHING_ELSE.search(
-            line
-        ):
+        promised = PROMISE.search(text[: match.start()].replace("\n", " ")[-100:])
+        if not promised and not ABOUT_SOMETHING_ELSE.search(line) and not OF_MEDICINE.search(line):
             found.append(line.strip())
     return found
 
