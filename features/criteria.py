@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import IntEnum
@@ -92,6 +92,22 @@ class Context:
         return words.upper() if len(words) <= _ABBREVIATION else words
 
 
+class _Names(Mapping[str, str]):
+    """Concepts as they stand inside a sentence, put into words when one is asked for: a request names few of them."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._concepts = lexicon.concepts
+
+    def __getitem__(self, concept: str) -> str:
+        return _within_a_sentence(self._concepts[concept])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._concepts)
+
+    def __len__(self) -> int:
+        return len(self._concepts)
+
+
 def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: Lexicon) -> Context:
     """The evaluation context of a request; ``side`` is the side it asks for, where it names one."""
     return Context(
@@ -104,7 +120,7 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
             for mention in find_levels(words or "")
             for space in mention.spaces
         ),
-        names={concept.concept_id: _within_a_sentence(concept) for concept in lexicon.concepts.values()},
+        names=_Names(lexicon),
         last_day=max(
             request.service.end_date or request.service.start_date or request.received_at.date(),
             request.received_at.date(),
