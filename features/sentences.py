@@ -231,7 +231,10 @@ def _line_is_finished(text: str, begin: int, first: int, last: int, width: int, 
     if not line:
         return True
     if first - begin < 12 and text[begin:first].strip().lower() in words.answers:
-        return True
+        # "Red flags: none. No" at the end of a wrapped line is no answer: the denial goes on in the next line.
+        wrapped = text[begin - 1 : begin] == "." and (len(line) >= _WRAPPED_WIDTH or text[last : last + 1].islower())
+        if not wrapped:
+            return True
     if _HEADING.match(text, last):
         return True
     closing = line[-1]
