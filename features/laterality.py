@@ -337,6 +337,10 @@ def side_of(text: str, start: int, end: int, sentence_start: int, sentence_end: 
     )
 
 
+_BEFORE_A_LAST_SIDE = re.compile(r"[^,;:.]{0,30}[,(]\s*(?:of |on |in )?(?:the )?", re.IGNORECASE)
+_AFTER_A_LAST_SIDE = re.compile(r"(?: [a-z]{2,12})?\s*\)?\.?\s*", re.IGNORECASE)
+
+
 def side_among(
     mentions: Sequence[SideMention], text: str, start: int, end: int, sentence_start: int, sentence_end: int
 ) -> Laterality | None:
@@ -363,9 +367,17 @@ def side_among(
         if len(sides) == 1:
             return sides.pop()
         return near_before[-1].side if near_before else near_after[0].side
-    if before and len({mention.side for mention in mentions}) == 1:
+    if len({mention.side for mention in mentions}) > 1:
+        return None
+    if before:
         return before[-1].side
-    return None
+    return after[0].side if _named_last(text, end, after[0], sentence_end) else None
+
+
+def _named_last(text: str, end: int, mention: SideMention, sentence_end: int) -> bool:
+    """Whether the side closes the sentence that began with the finding: "McMurray positive, right knee."."""
+    leads = _BEFORE_A_LAST_SIDE.fullmatch(text, end, mention.start)
+    return leads is not None and _AFTER_A_LAST_SIDE.fullmatch(text, mention.end, sentence_end) is not None
 
 
 def _together(mentions: Sequence[SideMention]) -> Laterality:

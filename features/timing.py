@@ -70,6 +70,14 @@ _ENDED = re.compile(
 )
 """In "8/3 to 9/4" the second is the end; "stent to the circumflex in 2018" ended nothing."""
 _CLAUSE_MARKS = ":;()"
+_OF_THE_TEST = re.compile(
+    r"(?:,? (?:\w+[ -])?(?:views?|films?|series|weight[ -]bearing|standing|ap(?: and lateral)?),?)?"
+    r"(?: (?:after|following) (?:the |this |his |her |that )?(?:injury|fall|accident|event|trauma|surgery|operation|twist))?"
+    r"(?: (?:was |were )?(?:done|taken|performed|obtained|completed))?"
+    r"\s?(?:\(|[:,]\s|\s?(?:in|on|of|dated|from) (?:early |late |mid[- ]?)?)?",
+    re.IGNORECASE,
+)
+"""What stands between a test and its day."""
 _OF_A_NOTE = re.compile(
     r"\b(?:(?:from|per|of|see) (?:(?:the|my|his|her|our|prior|previous|last) )*"
     r"(?:visit|note|encounter|appointment|documentation|consult(?:ation)?) (?:of|on|from|dated)|text (?:of|from)"
@@ -336,6 +344,12 @@ def _place_date(
     before = text[low : mentioned.start].removesuffix("(")
     # A verb beyond a colon, a bracket or a semicolon speaks of something else.
     low += max(map(before.rfind, _CLAUSE_MARKS)) + 1
+    test = _test_of_date(text, mentions, row, mentioned)
+    if test is not None:
+        if timings[test].on is None:
+            spans = (*timings[test].spans, (mentioned.start, mentioned.end))
+            timings[test] = replace(timings[test], on=mentioned.last, spans=spans)
+        return
     began = _last_within(row.began, low, mentioned.start)
     ended = _last_within(row.ended, low, mentioned.start)
     if began < 0 and ended < 0:
@@ -359,6 +373,18 @@ def _place_date(
         timings[number] = replace(timing, began=mentioned.last, spans=spans)
     elif ended > began and timing.ended is None and not fallback:
         timings[number] = replace(timing, ended=mentioned.first, spans=spans)
+
+
+def _test_of_date(text: str, mentions: Sequence[Mention], row: _Sentence, mentioned: DateMention) -> int | None:
+    """The test right before a date, where nothing but words of its own stand between: "knee MRI from 2/16/2026"."""
+    last = None
+    for number in row.mentions:
+        mention = mentions[number]
+        if mention.concept.category == "test" and mention.end <= mentioned.start:
+            last = number
+    if last is None or mentioned.start - mentions[last].end > _LONGEST_JOINT:
+        return None
+    return last if _OF_THE_TEST.fullmatch(text, mentions[last].end, mentioned.start) else None
 
 
 def _last_within(spans: Sequence[tuple[int, int]], low: int, high: int) -> int:
