@@ -371,7 +371,7 @@ def side_among(
         return None
     if before:
         return before[-1].side
-    return after[0].side if _named_last(text, end, after[0], sentence_end) else None
+    return after[0].side if after and _named_last(text, end, after[0], sentence_end) else None
 
 
 def _named_last(text: str, end: int, mention: SideMention, sentence_end: int) -> bool:
