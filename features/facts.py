@@ -493,7 +493,9 @@ def _dated_value(
     following = dates[place] if place < len(dates) else None
     if following is not None and following.start - measurement.end <= _DATE_REACH:
         between = text[measurement.end : following.start]
-        if _VALUE_LEADS_TO_DATE.fullmatch(between) and not following.relative:
+        # "PTP 34% (2021 model)" names no day.
+        whole = not between.rstrip().endswith("(") or text[following.end : following.end + 1] in ("", ")", ",", ";")
+        if whole and _VALUE_LEADS_TO_DATE.fullmatch(between) and not following.relative:
             return following.last if today is None or following.last < today else None
     place = bisect_left(dates, measurement.start, key=lambda named: named.start) - 1
     if place < 0 or dates[place].start < lo or dates[place].relative:

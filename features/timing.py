@@ -65,7 +65,7 @@ _BEGAN = re.compile(
 _SPEAKS_OF_LENGTH = re.compile(_BEGAN.pattern + r"|\bfor |\bx\s?\d|\bduration\b|\blast(?:ed|ing)\b", re.IGNORECASE)
 _ENDED = re.compile(
     r"\b(?:ended|complet\w+|finish\w+|discharg\w+|last (?:visit|seen|session|dose)|final|through|until|stopped|done"
-    r"|d/?c(?:'d|ed)?|to(?! (?:the )?(?:left|right|both|low|lower|lumbar|knee|hip|shoulder|back)\b))\b",
+    r"|d/?c(?:'d|ed)?|to(?=\s(?:about |early |late |mid[- ]?)?(?:[a-z]{3,9}\.?\s)?\d))\b",
     re.IGNORECASE,
 )
 """In "8/3 to 9/4" the second is the end; "stent to the circumflex in 2018" ended nothing."""
