@@ -227,6 +227,8 @@ def time_mentions(
         if len(row.mentions) > 1:
             _share(text, mentions, row.mentions, timings)
             _share_dates(mentions, row.mentions, timings)
+            _share_among_tests(text, mentions, row.mentions, timings)
+            _share_with_findings(text, mentions, row, timings)
         for verb in verbs if verbs != row.mentions else ():
             beside = _nearest(text, mentions, row.mentions, mentions[verb].start, mentions[verb].end, fallback=False)
             if beside is not None:

@@ -40,6 +40,12 @@ def test_case_hyphens_and_line_breaks_do_not_matter() -> None:
     ]
 
 
+def test_a_hyphen_between_later_words_of_a_term_does_not_matter_either() -> None:
+    second = term("second <1> post_treatment scan")
+    text = "Second post-treatment scan, second (post treatment scan), second post, treatment scan."
+    assert spelled(text, second) == ["Second post-treatment scan", "second (post treatment scan"]
+
+
 def test_only_whole_words_are_found() -> None:
     assert spelled("kneeling, knees, a knee.", term("knee")) == ["knee"]
 

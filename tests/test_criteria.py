@@ -333,6 +333,17 @@ def test_two_values_of_one_day_contradict_each_other_and_a_later_one_outdates() 
     assert status(grown_better, concept="ahi", compared=AT_LEAST_15) is TORN
 
 
+def test_what_is_recorded_has_no_side_that_sets_two_of_it_apart() -> None:
+    done, never = {"laterality": "left"}, {"laterality": "right", "assertion": Assertion(negated=True)}
+    assert (
+        status(
+            [fact("previous_pet", "record", **done), fact("previous_pet", "record", **never)], concept="previous_pet"
+        )
+        is TORN
+    )
+    assert status([fact("fever", **done), fact("fever", **never)]) is MET
+
+
 def test_document_types_and_sections_say_where_a_fact_counts() -> None:
     at = context({"d1": document("", kind="imaging")})
     assert status([fact("fever")], at, document_types="[imaging]") is MET

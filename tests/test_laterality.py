@@ -115,6 +115,8 @@ OF_FINDING = [
     ("the right knee is stable but the left has an effusion", "stable", "right"),
     ("bilateral knee pain", "knee pain", "bilateral"),
     ("no effusion of either joint", "effusion", None),
+    ("McMurray positive, right knee.", "McMurray", "right"),
+    ("Lachman positive (left)", "Lachman", "left"),
 ]
 
 

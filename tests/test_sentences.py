@@ -244,3 +244,10 @@ def test_a_field_of_a_form_ends_with_its_answer_where_another_field_follows() ->
         "Pregnant: No",
     ]
     assert split_sentences("Pain: no  relief with rest") == [(0, 26)]
+
+
+def test_a_denial_at_the_end_of_a_wrapped_line_goes_on_in_the_next() -> None:
+    for denial, denied in (("No", "urinary retention, no fever."), ("Negative", "for saddle anesthesia.")):
+        text = f"Low back pain for months. Red flags: none of them so far. {denial}\n{denied}"
+        assert [text[start:end] for start, end in split_sentences(text)][-1] == f"{denial}\n{denied}"
+    assert [end for _, end in split_sentences("Pacemaker? No\nDiabetes? Yes")][1] == len("Pacemaker? No")

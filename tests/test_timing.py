@@ -123,3 +123,30 @@ def test_a_verb_of_beginning_takes_its_time_from_what_began() -> None:
 
 def test_a_duration_on_a_line_of_its_own_is_of_the_problem_before_it() -> None:
     assert length("Diagnosis: lumbar radiculopathy\nSymptom duration: 10 weeks", "radicular_pain") == (10.0, "wk")
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "day"),
+    [
+        ("Right colectomy for adenocarcinoma 3/4/2026.", "tumor_resection", date(2026, 3, 4)),
+        ("Stent to the circumflex in 2018.", "percutaneous_coronary_intervention", date(2018, 12, 31)),
+        ("S/p CABG x 3 2015.", "coronary_bypass", date(2015, 12, 31)),
+        ("Knee MRI from 2/16/2026 was read as mild degeneration.", "knee_mri", date(2026, 2, 16)),
+        ("XR left knee, two views, 4/30/2026: no fracture.", "knee_radiograph", date(2026, 4, 30)),
+        ("XR left knee after the injury (2/26/2026): effusion only.", "knee_radiograph", date(2026, 2, 26)),
+        ("Knee MRI on 2/16/2026 showed an effusion.", "knee_effusion", date(2026, 2, 16)),
+        ("Knee MRI on 2/16/2026 was unremarkable; now an effusion.", "knee_effusion", None),
+        ("TIA 10/18/2026: right arm weakness.", "focal_neurologic_deficit", date(2026, 10, 18)),
+        ("B12 and TSH normal on 3/4/2026.", "vitamin_b12_test", date(2026, 3, 4)),
+    ],
+)
+def test_a_day_is_that_of_what_was_done_then_and_of_what_it_showed(text: str, concept: str, day: date | None) -> None:
+    assert timings(text)[concept].on == day
+
+
+@pytest.mark.parametrize(
+    "header", ["Copied forward from the visit of 11/9/2026", "Per note of 11/9/2026", "Text of 11/9/2026 included"]
+)
+def test_the_day_of_a_copied_note_dates_nothing_it_says(header: str) -> None:
+    found = timings(f"{header}: back pain and a TIA.")
+    assert found["low_back_pain"] == found["transient_ischemic_attack"] == Timing()
