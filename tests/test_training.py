@@ -586,4 +586,6 @@ def test_mlflow_run_leaves_a_champion_in_registry_and_model_directory(tmp_path: 
     assert served.reference == ModelReference("greenlane-approval", str(champion.version), "champion")
     assert any(shown.threshold is not None for shown in served.certificates)
     artifacts = {artifact.path for artifact in client.list_artifacts(champion.run_id)}
-    assert {"certificates.json", "evaluation.json", "promotion.json"} <= artifacts
+    assert {"certificates.json", "promotion.json"} <= artifacts
+    report = {artifact.path for artifact in client.list_artifacts(champion.run_id, "report")}
+    assert {"report/evaluation.json", "report/report.html", "report/model_card.md"} <= report
