@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import IntEnum
@@ -16,7 +16,7 @@ from features.authors import authors_of
 from features.dates import age_on
 from features.doses import DRUG_DOSE
 from features.durations import to_days
-from features.lexicon import Concept, Lexicon
+from features.lexicon import Lexicon
 from features.policy import Comparison, CoveragePolicy, Criterion, Evidence, HumanReview, Role, Span
 from features.spine_levels import SpineLevels, find_levels
 from features.types import AuthorizationRequest, Course, CriterionResult, Document, Fact, Guard, Laterality, Status
@@ -92,22 +92,6 @@ class Context:
         return words.upper() if len(words) <= _ABBREVIATION else words
 
 
-class _Names(Mapping[str, str]):
-    """Concepts as they stand inside a sentence, put into words when one is asked for: a request names few of them."""
-
-    def __init__(self, lexicon: Lexicon) -> None:
-        self._concepts = lexicon.concepts
-
-    def __getitem__(self, concept: str) -> str:
-        return _within_a_sentence(self._concepts[concept])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._concepts)
-
-    def __len__(self) -> int:
-        return len(self._concepts)
-
-
 def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: Lexicon) -> Context:
     """The evaluation context of a request; ``side`` is the side it asks for, where it names one."""
     return Context(
@@ -120,7 +104,7 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
             for mention in find_levels(words or "")
             for space in mention.spaces
         ),
-        names=_Names(lexicon),
+        names=lexicon.names,
         last_day=max(
             request.service.end_date or request.service.start_date or request.received_at.date(),
             request.received_at.date(),
@@ -129,28 +113,15 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
     )
 
 
-def _within_a_sentence(concept: Concept) -> str:
-    """The name as it stands inside a sentence: signs are named after people, abbreviations keep their capitals."""
-    name = concept.name
-    if concept.category == "exam_sign" or name[1:2].isupper():
-        return name
-    return name[:1].lower() + name[1:]
-
-
 def evaluate(policy: CoveragePolicy, facts: Sequence[Fact], context: Context) -> tuple[CriterionResult, ...]:
     """The result of every node of the policy's tree, parents before children."""
-    by_concept: dict[str, list[Fact]] = {}
-    for fact in facts:
-        by_concept.setdefault(fact.concept, []).append(fact)
-    results = _evaluate(policy.criteria, None, by_concept, context)
+    results = _evaluate(policy.criteria, None, _by_concept(facts), context)
     return tuple(_needed(results, policy.criteria))
 
 
 def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context) -> tuple[Guard, ...]:
     """A guard for every exclusion of the policy that a fact shows. Uncertain or planned counts: any doubt is a human's."""
-    by_concept: dict[str, list[Fact]] = {}
-    for fact in facts:
-        by_concept.setdefault(fact.concept, []).append(fact)
+    by_concept = _by_concept(facts)
     guards = []
     for item in policy.human_review:
         shown = _shown(item, by_concept, context)
@@ -159,13 +130,23 @@ def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context
     return tuple(guards)
 
 
+def _by_concept(facts: Sequence[Fact]) -> dict[str, list[Fact]]:
+    grouped: dict[str, list[Fact]] = {}
+    for fact in facts:
+        grouped.setdefault(fact.concept, []).append(fact)
+    return grouped
+
+
 def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context: Context) -> list[Fact]:
+    spoken = _facts(item.evidence, by_concept)
+    if not spoken:
+        return []
     if item.unless is not None:
         settled = _together(_findings(item.unless, context, by_concept), item.unless, context)
         if any(finding.says is _Says.SUPPORTS for finding in settled):
             return []
     shown = []
-    for fact in _facts(item.evidence, by_concept):
+    for fact in spoken:
         flags = fact.assertion
         if flags.family or flags.negated or fact.context == "limit":
             continue
@@ -291,15 +272,11 @@ def _inner_sentence(
 def _leaf(
     node: Criterion, evidence: Evidence, parent: str | None, by_concept: Mapping[str, Sequence[Fact]], context: Context
 ) -> CriterionResult:
-    findings = _together(_findings(evidence, context, by_concept), evidence, context)
+    findings = _findings(evidence, context, by_concept)
+    if findings:
+        findings = _together(findings, evidence, context)
     supporting = [f for f in findings if f.says is _Says.SUPPORTS]
-    opposing = list({_content(f.fact): f for f in findings if f.says in (_Says.DENIES, _Says.AGAINST)}.values())
-    opposed = {
-        content: [other for other in opposing if _contradict(finding, other, context)]
-        for content, finding in {_content(f.fact): f for f in supporting}.items()
-    }
-    contradicted = [(f, other) for f in supporting for other in opposed[_content(f.fact)]]
-    clean = [f for f in supporting if not opposed[_content(f.fact)]]
+    contradicted, clean = _opposed(supporting, findings, context)
     if evidence.contradiction == "none":
         contradicted, clean = [], supporting
     if contradicted and (evidence.contradiction == "any" or not clean):
@@ -326,9 +303,31 @@ def _leaf(
     )
 
 
+def _opposed(
+    supporting: Sequence[_Finding], findings: Sequence[_Finding], context: Context
+) -> tuple[list[tuple[_Finding, _Finding]], list[_Finding]]:
+    """Each supporting finding with each that contradicts it, and those that nothing contradicts.
+
+    Findings that say the same are compared once: a note may repeat itself a thousand times.
+    """
+    opposing = list({_content(f.fact): f for f in findings if f.says in (_Says.DENIES, _Says.AGAINST)}.values())
+    if not opposing:
+        return [], list(supporting)
+    known: dict[tuple[object, ...], list[_Finding]] = {}
+    contradicted, clean = [], []
+    for finding in supporting:
+        content = _content(finding.fact)
+        if content not in known:
+            known[content] = [other for other in opposing if _contradict(finding, other, context)]
+        contradicted += [(finding, other) for other in known[content]]
+        if not known[content]:
+            clean.append(finding)
+    return contradicted, clean
+
+
 def _findings(evidence: Evidence, context: Context, by_concept: Mapping[str, Sequence[Fact]]) -> list[_Finding]:
     """What each fact says. Facts that say the same are judged once: a note may repeat itself a thousand times."""
-    judged: dict[tuple[Fact, frozenset[int] | None], _Finding] = {}
+    judged: dict[tuple[object, ...], _Finding] = {}
     findings = []
     for fact in _facts(evidence, by_concept):
         if fact.assertion.family or fact.context == "limit":
@@ -336,7 +335,7 @@ def _findings(evidence: Evidence, context: Context, by_concept: Mapping[str, Seq
         content = (_content(fact), context.levels_of(fact) if evidence.same_level else None)
         if content not in judged:
             judged[content] = _judge(fact, evidence, context, by_concept)
-        findings.append(replace(judged[content], fact=fact))
+        findings.append(_Finding(fact, judged[content].says, judged[content].why))
     return findings
 
 
@@ -406,8 +405,7 @@ def _changed(findings: Sequence[_Finding], evidence: Evidence, limit: Comparison
     if not pairs:
         return _said(findings, _Says.INCOMPLETE, "Only one value is documented; an earlier and a later one are needed.")
     if evidence.within is not None:
-        longest = to_days(evidence.within.value, evidence.within.unit) + _SLACK_DAYS
-        recent = [pair for pair in pairs if _age(pair[1].fact, context) <= longest]
+        recent = [pair for pair in pairs if _age(pair[1].fact, context) <= _latest(evidence.within)]
         if not recent:
             why = "The last value is from too long before the request."
             return _said(findings, _Says.AGAINST, why)
@@ -494,10 +492,14 @@ def _number(fact: Fact) -> float:
     return float(fact.value) if isinstance(fact.value, float | int) else 0.0
 
 
-def _content(fact: Fact) -> Fact:
-    """The fact without where it stands and in which words."""
-    stated = replace(fact.assertion, cues=())
-    return replace(fact, fact_id="", start=0, end=0, text="", assertion=stated, qualifiers=())
+def _content(fact: Fact) -> tuple[object, ...]:
+    """What a fact says, without where it stands and in which words: equal for facts that say the same."""
+    flags = fact.assertion
+    return (
+        *(fact.concept, fact.category, fact.document_id, fact.section, fact.value, fact.unit, fact.date, fact.laterality),
+        *(fact.region, fact.course, fact.context, fact.began, fact.ended),
+        *(flags.negated, flags.uncertain, flags.historical, flags.hypothetical, flags.family),
+    )
 
 
 def _listed(concepts: Sequence[str], context: Context) -> str:
@@ -836,7 +838,22 @@ def _needed(results: Sequence[CriterionResult], root: Criterion) -> list[Criteri
     by_id = {result.criterion_id: result for result in results}
     unneeded: set[str] = set()
     _mark(root, by_id, unneeded)
-    return [replace(result, needed=result.criterion_id not in unneeded) for result in results]
+    return [_unneeded(result) if result.criterion_id in unneeded else result for result in results]
+
+
+def _unneeded(result: CriterionResult) -> CriterionResult:
+    """The same result, marked. Built by hand: dataclasses.replace takes ten times as long, and most of a tree is unneeded."""
+    return CriterionResult(
+        criterion_id=result.criterion_id,
+        statement=result.statement,
+        status=result.status,
+        evidence=result.evidence,
+        parent=result.parent,
+        explanation=result.explanation,
+        decided_by=result.decided_by,
+        needed=False,
+        ask=result.ask,
+    )
 
 
 def _mark(node: Criterion, by_id: Mapping[str, CriterionResult], unneeded: set[str]) -> None:

@@ -5,10 +5,10 @@ a missing side, a diagnosis that does not fit, text copied from the policy. Any 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import yaml
@@ -74,6 +74,7 @@ _FAMILY_AFTER = re.compile(rf"\W{{0,3}}(?:[a-z-]+\s){{0,2}}?(?:{_RELATIVES})\b",
 _SIDE_OF_CODE = re.compile(r"\b(RT|LT|RIGHT|LEFT|BILATERAL)\b", re.IGNORECASE)
 
 _COPIED_WORDS = 9
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd]")
 _PAGE = re.compile(r"\bpage\s{1,3}(?P<page>\d{1,3})\s{1,3}of\s{1,3}(?P<of>\d{1,3})\b", re.IGNORECASE)
 _MOST_PAGES = 999
 
@@ -137,10 +138,10 @@ def unreadable(document: Document) -> str | None:
     text = document.text
     if len(text) > MOST_CHARACTERS:
         return "is too long to be read at once"
-    visible = sum(not character.isspace() for character in text[:20_000])
+    visible = sum(map(len, text[:20_000].split()))
     if visible == 0:
         return "is empty"
-    control = sum((ord(c) < 32 and c not in "\t\n\r\f\v") or c == "\ufffd" for c in text[:20_000])
+    control = len(_CONTROL.findall(text[:20_000]))
     if control > visible * 0.02 + 2:
         return "holds control characters instead of text"
     words = tokenize(text[:50_000]).words
@@ -257,15 +258,19 @@ def _birth_date(match: re.Match[str]) -> date | None:
 
 def copied_from_policy(document: Document, policy: CoveragePolicy) -> bool:
     """Whether the document repeats a criterion of the policy word for word: such words prove nothing."""
-    words = tokenize(document.text).words
-    seen = {words[i : i + _COPIED_WORDS] for i in range(len(words) - _COPIED_WORDS + 1)}
-    for node in policy.criteria.walk():
-        statement = tokenize(node.statement).words
-        if len(statement) >= _COPIED_WORDS and any(
-            statement[i : i + _COPIED_WORDS] in seen for i in range(len(statement) - _COPIED_WORDS + 1)
-        ):
-            return True
-    return False
+    statements = tuple(node.statement for node in policy.criteria.walk())
+    return not _runs_of_statements(statements).isdisjoint(_runs(document.text))
+
+
+@lru_cache(maxsize=256)
+def _runs_of_statements(statements: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(run for statement in statements for run in _runs(statement))
+
+
+def _runs(text: str) -> Iterator[tuple[str, ...]]:
+    """Every run of so many words that two texts hardly share by chance."""
+    words = tokenize(text).words
+    return (words[start : start + _COPIED_WORDS] for start in range(len(words) - _COPIED_WORDS + 1))
 
 
 def _quotes_coverage_rules(document: Document) -> bool:
@@ -371,16 +376,11 @@ def _diagnosis_guards(request: AuthorizationRequest, policy: CoveragePolicy, fac
     if policy.condition and not own & set(policy.condition):
         yield Guard("diagnosis_not_in_notes", "The notes do not show the diagnosis the service is asked for.")
         return
-    lexicon = load_lexicon()
     for diagnosis in request.diagnoses:
         if not policy.diagnoses or not policy.supports(diagnosis):
             continue
         code = diagnosis.code.upper().replace(".", "")
-        concepts = {
-            concept.concept_id
-            for concept in lexicon.concepts.values()
-            if (prefix := concept.codes.get("icd10cm", "").replace(".", "")) and code.startswith(prefix)
-        }
+        concepts = {concept for prefix, concept in _coded_concepts() if code.startswith(prefix)}
         spoken = [fact for fact in facts if fact.concept in concepts]
         suspected = policy.suspected and any(_suspected(fact) for fact in spoken)
         if spoken and not concepts & own and not suspected:
@@ -389,6 +389,13 @@ def _diagnosis_guards(request: AuthorizationRequest, policy: CoveragePolicy, fac
                 "The notes mention a diagnosis of the request only as absent, uncertain or a relative's.",
                 tuple(fact.fact_id for fact in spoken),
             )
+
+
+@cache
+def _coded_concepts() -> tuple[tuple[str, str], ...]:
+    """The ICD-10-CM code, without its dot, of every concept of the packaged lexicon that has one, and the concept."""
+    coded = ((c.codes.get("icd10cm", "").replace(".", ""), c.concept_id) for c in load_lexicon().concepts.values())
+    return tuple((code, concept) for code, concept in coded if code)
 
 
 def _suspected(fact: Fact) -> bool:

@@ -116,10 +116,25 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """All concepts, and a hash over every lexicon file: it changes when any word of the lexicon does."""
+    """All concepts, and a hash over every lexicon file: it changes when any word of the lexicon does.
+
+    ``names`` are the concepts as they stand inside a sentence; they are made once, when the lexicon is.
+    """
 
     concepts: Mapping[str, Concept]
     hash: str
+    names: Mapping[str, str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", {c.concept_id: _within_a_sentence(c) for c in self.concepts.values()})
+
+
+def _within_a_sentence(concept: Concept) -> str:
+    """The name as it stands inside a sentence: signs are named after people, abbreviations keep their capitals."""
+    name = concept.name
+    if concept.category == "exam_sign" or name[1:2].isupper():
+        return name
+    return name[:1].lower() + name[1:]
 
 
 def _expand(words: Sequence[str], term: str, where: str, *, optional_whole: bool = False) -> tuple[Words, ...]:

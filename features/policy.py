@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -184,9 +184,11 @@ class Criterion(_Part):
 
     def walk(self) -> Iterator[Criterion]:
         """This node and all below it, parents first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        ahead = [self]
+        while ahead:
+            node = ahead.pop()
+            yield node
+            ahead.extend(reversed(node.children))
 
 
 class HumanReview(_Part):
@@ -289,15 +291,18 @@ class PolicySet:
 
     policies: tuple[CoveragePolicy, ...]
     hash: str
+    _by_service: Mapping[tuple[str, str], tuple[CoveragePolicy, ...]] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found: dict[tuple[str, str], tuple[CoveragePolicy, ...]] = {}
+        for policy in self.policies:
+            for key in dict.fromkeys((entry.system, entry.code.upper()) for entry in policy.codes):
+                found[key] = (*found.get(key, ()), policy)
+        object.__setattr__(self, "_by_service", found)
 
     def for_service(self, system: str, code: str, day: date) -> tuple[CoveragePolicy, ...]:
         """Every policy in force on ``day`` for that service code."""
-        return tuple(
-            policy
-            for policy in self.policies
-            if policy.in_force(day)
-            and any(entry.system == system and entry.code.upper() == code.upper() for entry in policy.codes)
-        )
+        return tuple(policy for policy in self._by_service.get((system, code.upper()), ()) if policy.in_force(day))
 
     def covering(self, request: AuthorizationRequest) -> CoveragePolicy | None:
         """The version that covers the request's service on the day it was received; None where there is none.
