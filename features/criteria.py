@@ -496,7 +496,16 @@ def _content(fact: Fact) -> tuple[object, ...]:
     """What a fact says, without where it stands and in which words: equal for facts that say the same."""
     flags = fact.assertion
     return (
-        *(fact.concept, fact.category, fact.document_id, fact.section, fact.value, fact.unit, fact.date, fact.laterality),
+        *(
+            fact.concept,
+            fact.category,
+            fact.document_id,
+            fact.section,
+            fact.value,
+            fact.unit,
+            fact.date,
+            fact.laterality,
+        ),
         *(fact.region, fact.course, fact.context, fact.began, fact.ended),
         *(flags.negated, flags.uncertain, flags.historical, flags.hypothetical, flags.family),
     )
