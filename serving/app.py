@@ -23,6 +23,7 @@ from serving import api, pages, problems
 from serving.errors import ServingError
 from serving.gate import Gate
 from serving.metrics import Metrics
+from serving.people_store import PeopleStore
 from serving.reading import Reader
 from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
 from serving.service import AuthorizationService, Triage
@@ -67,6 +68,7 @@ def create_app(
     app.state.settings = settings
     app.state.service = service
     app.state.store = store
+    app.state.people = PeopleStore(store)
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)

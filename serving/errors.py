@@ -65,6 +65,54 @@ class StoreUnavailableError(ServingError):
     title = "The database cannot be used right now"
 
 
+class NotSignedInError(ServingError):
+    """Nobody is signed in, or the sign-in has ended."""
+
+    status = 401
+    slug = "not-signed-in"
+    title = "Please sign in"
+
+
+class NotAllowedError(ServingError):
+    """The person's role does not hold what this needs."""
+
+    status = 403
+    slug = "not-allowed"
+    title = "Your role does not allow this"
+
+
+class StaleFormError(ServingError):
+    """A form without the token of this sign-in: from an earlier sign-in, or from another site."""
+
+    status = 403
+    slug = "stale-form"
+    title = "This form belongs to an earlier sign-in; open the page again"
+
+
+class CaseChangedError(ServingError):
+    """Somebody else, or a new document, changed the case since the person saw it."""
+
+    status = 409
+    slug = "case-changed"
+    title = "The case has changed since you opened it"
+
+
+class PersonRefusedError(ServingError):
+    """Somebody cannot be added or changed as asked; the message names the field."""
+
+    status = 422
+    slug = "person-refused"
+    title = "This cannot be kept about a person"
+
+
+class UnknownPersonError(ServingError):
+    """Nobody has this id or name."""
+
+    status = 404
+    slug = "unknown-person"
+    title = "Nobody has this id"
+
+
 class DecisionRefusedError(ServingError):
     """A decision that cannot be recorded as it stands; the message names the field."""
 

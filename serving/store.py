@@ -37,6 +37,7 @@ from serving.tables import (
     ResultRow,
     UtcDateTime,
 )
+from serving.work import Work
 
 NEAR_DUPLICATE_SPAN = timedelta(days=30)
 """A second request for the same member and service within this time is looked at by a nurse."""
@@ -149,7 +150,7 @@ class Store:
 
     def check(self) -> None:
         """Raise StoreUnavailableError unless the database answers and has the expected schema."""
-        with self._reading() as session:
+        with self.reading() as session:
             session.execute(text("SELECT 1"))
             if not is_migrated(session.connection()):
                 raise StoreUnavailableError("the database has another schema; run greenlane serve --migrate")
@@ -171,7 +172,7 @@ class Store:
         ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
         whether it is new. Raises ContentConflictError where the stored one has other content.
         """
-        with self._write() as session:
+        with self.writing() as session:
             existing = session.scalar(
                 select(AuthorizationRow).where(
                     AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
@@ -195,6 +196,9 @@ class Store:
                 service_code=request.service.code,
                 service_description=request.service.description,
                 urgency=request.urgency,
+                member_id=request.member.member_id,
+                line_of_business=request.coverage.line_of_business,
+                changed_at=now,
                 accepted_at=now,
                 due_at=due_at,
                 status="received",
@@ -216,7 +220,7 @@ class Store:
         Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, or
         ContentConflictError where a document id is stored with other content; then nothing is added.
         """
-        with self._write() as session:
+        with self.writing() as session:
             row = self._row(session, authorization_id)
             stored_documents = session.execute(
                 select(DocumentRow.document_id, DocumentRow.fingerprint).where(
@@ -236,6 +240,11 @@ class Store:
                 row.status = "received"
                 row.attempts = 0
                 row.route = row.reason_code = row.reason_message = None
+                row.turn += 1
+                row.changed_at = now
+                # What a person decided may rest on less than is there now; what they asked for may have come.
+                row.second_look = row.second_look or row.work == Work.DECIDED
+                row.work = Work.OPEN.value
                 _add_documents(
                     session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
                 )
@@ -244,7 +253,7 @@ class Store:
 
     def count_attempt(self, authorization_id: str) -> int:
         """Count one more attempt to triage; returns how many there were, this one included."""
-        with self._write() as session:
+        with self.writing() as session:
             row = self._row(session, authorization_id)
             row.attempts += 1
             return row.attempts
@@ -264,7 +273,7 @@ class Store:
         Returns the stored result and whether it is this one.
         """
         key = (stored.authorization_id, stored.revision)
-        with self._write() as session:
+        with self.writing() as session:
             existing = session.get(ResultRow, key)
             if existing is not None:
                 return _stored_result(existing), False
@@ -286,12 +295,19 @@ class Store:
                 authorization.route = result.route.value
                 authorization.reason_code = result.reasons[0].code
                 authorization.reason_message = result.reasons[0].message
+                authorization.family = result.policy.family if result.policy else None
+                if (
+                    authorization.work == Work.OPEN
+                    and result.route is Route.FAST_TRACK
+                    and not authorization.second_look
+                ):
+                    authorization.work = Work.FAST_TRACKED.value
             session.flush()
             return _stored_result(row), True
 
     def has_near_duplicate(self, authorization_id: str) -> bool:
         """Whether the same member's request for the same service was accepted in the 30 days before this one."""
-        with self._reading() as session:
+        with self.reading() as session:
             row = self._row(session, authorization_id)
             found = session.scalar(
                 select(AuthorizationRow.authorization_id)
@@ -308,7 +324,7 @@ class Store:
 
     def shares_text_with_another_member(self, authorization_id: str) -> bool:
         """Whether a document of this request says, word for word, what one of another member's earlier request says."""
-        with self._reading() as session:
+        with self.reading() as session:
             row = self._row(session, authorization_id)
             wordings = select(DocumentRow.wording).where(
                 DocumentRow.authorization_id == authorization_id, DocumentRow.wording.is_not(None)
@@ -329,19 +345,19 @@ class Store:
 
     def request(self, authorization_id: str) -> StoredRequest:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""
-        with self._reading() as session:
+        with self.reading() as session:
             return _stored_request(session, self._row(session, authorization_id))
 
     def result(self, authorization_id: str) -> StoredResult | None:
         """The result of the current revision, None while there is none. Raises UnknownAuthorizationError."""
-        with self._reading() as session:
+        with self.reading() as session:
             row = self._row(session, authorization_id)
             found = session.get(ResultRow, (authorization_id, row.revision))
             return _stored_result(found) if found is not None else None
 
     def history(self, authorization_id: str) -> tuple[StoredResult, ...]:
         """Every result there was, oldest first. Raises UnknownAuthorizationError."""
-        with self._reading() as session:
+        with self.reading() as session:
             self._row(session, authorization_id)
             rows = session.scalars(
                 select(ResultRow).where(ResultRow.authorization_id == authorization_id).order_by(ResultRow.revision)
@@ -350,7 +366,7 @@ class Store:
 
     def pending(self) -> tuple[str, ...]:
         """Ids of accepted requests whose current revision has no result, first due first."""
-        with self._reading() as session:
+        with self.reading() as session:
             return tuple(
                 session.scalars(
                     select(AuthorizationRow.authorization_id)
@@ -382,7 +398,7 @@ class Store:
                 > tuple_(literal(after.due_at, UtcDateTime), literal(after.authorization_id))
             )
         query = query.order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id).limit(limit)
-        with self._reading() as session:
+        with self.reading() as session:
             return tuple(_listed(row) for row in session.scalars(query))
 
     def counts(self) -> dict[Route | None, int]:
@@ -392,7 +408,7 @@ class Store:
             .where(AuthorizationRow.tenant == self._tenant)
             .group_by(AuthorizationRow.route)
         )
-        with self._reading() as session:
+        with self.reading() as session:
             return {Route(route) if route else None: count for route, count in session.execute(query)}
 
     def record_decision(self, external_id: str, decision: Decision, *, now: datetime) -> bool:
@@ -401,7 +417,7 @@ class Store:
         Raises UnknownAuthorizationError, or DecisionRefusedError where the decision cannot be: an adverse one by
         someone who is no medical director, one before the request came or in the future, one that overturns nothing.
         """
-        with self._write() as session:
+        with self.writing() as session:
             row = session.scalar(
                 select(AuthorizationRow).where(
                     AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == external_id
@@ -454,7 +470,7 @@ class Store:
                     > tuple_(literal(after[0], UtcDateTime), literal(after[1]))
                 )
             query = query.order_by(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id).limit(page)
-            with self._reading() as session:
+            with self.reading() as session:
                 found = [_past_case(session, row) for row in session.scalars(query)]
             yield from found
             if len(found) < page:
@@ -465,7 +481,7 @@ class Store:
         self, families: Sequence[str], *, off: bool, switched_by: str, why: str, now: datetime
     ) -> None:
         """Turn the fast lane of service families off or on, all of them or none. What was before stays recorded."""
-        with self._write() as session:
+        with self.writing() as session:
             for family in families:
                 session.add(
                     FastTrackSwitchRow(
@@ -490,7 +506,7 @@ class Store:
             .where(FastTrackSwitchRow.switch_id.in_(latest))
             .order_by(FastTrackSwitchRow.family)
         )
-        with self._reading() as session:
+        with self.reading() as session:
             return tuple(
                 FastTrackSwitch(row.family, row.off, row.switched_by, row.why, row.switched_at.astimezone(UTC))
                 for row in session.scalars(query)
@@ -504,7 +520,7 @@ class Store:
             .order_by(FastTrackSwitchRow.switch_id.desc())
             .limit(1)
         )
-        with self._reading() as session:
+        with self.reading() as session:
             return bool(session.scalar(query))
 
     def _row(self, session: Session, authorization_id: str) -> AuthorizationRow:
@@ -513,13 +529,20 @@ class Store:
             raise UnknownAuthorizationError("authorization_id: no authorization has this id")
         return row
 
+    @property
+    def tenant(self) -> str:
+        """Whose cases these are."""
+        return self._tenant
+
     @contextmanager
-    def _reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Session]:
+        """A session for reading. Raises StoreUnavailableError."""
         with database_errors(), Session(self._engine) as session:
             yield session
 
     @contextmanager
-    def _write(self) -> Iterator[Session]:
+    def writing(self) -> Iterator[Session]:
+        """A session in one transaction, committed at the end unless something is raised. Raises StoreUnavailableError."""
         engine = self._engine.execution_options(writes=True)
         with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -46,6 +47,10 @@ class AuthorizationRow(Base):
     """One accepted request. ``revision`` grows when documents are added; ``route`` and the reason are of the latest
     result and null while none is stored. ``audit_selected`` is drawn once, when the request is accepted, with
     ``audit_probability`` (null: not recorded). ``likeness`` is equal for requests of one member for one service.
+
+    ``work`` is where the case stands with people (serving/work.py). ``turn`` grows with every change of the case by a
+    person or by new documents: who acts names the turn they saw, so that two people cannot act on one case unawares.
+    ``member_id``, ``line_of_business`` and ``family`` (of the policy) are copies for the worklist.
     """
 
     __tablename__ = "authorizations"
@@ -56,6 +61,9 @@ class AuthorizationRow(Base):
         Index("ix_authorizations_route_due", "tenant", "route", "due_at", "authorization_id"),
         Index("ix_authorizations_status_due", "tenant", "status", "due_at", "authorization_id"),
         Index("ix_authorizations_accepted", "tenant", "accepted_at", "authorization_id"),
+        Index("ix_authorizations_work_due", "tenant", "work", "due_at", "authorization_id"),
+        Index("ix_authorizations_assigned", "tenant", "assigned_to", "work", "due_at", "authorization_id"),
+        Index("ix_authorizations_member", "tenant", "member_id"),
     )
 
     authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -78,6 +86,15 @@ class AuthorizationRow(Base):
     route: Mapped[str | None] = mapped_column(String(16))
     reason_code: Mapped[str | None] = mapped_column(String(64))
     reason_message: Mapped[str | None] = mapped_column(Text)
+    member_id: Mapped[str | None] = mapped_column(String(200))
+    line_of_business: Mapped[str | None] = mapped_column(String(64))
+    family: Mapped[str | None] = mapped_column(String(64))
+    work: Mapped[str] = mapped_column(String(24), default="open", server_default="open")
+    second_look: Mapped[bool] = mapped_column(default=False, server_default=false())
+    assigned_to: Mapped[str | None] = mapped_column(String(26))
+    assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    turn: Mapped[int] = mapped_column(default=0, server_default="0")
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class DocumentRow(Base):
@@ -154,3 +171,141 @@ class FastTrackSwitchRow(Base):
     switched_by: Mapped[str] = mapped_column(String(200))
     why: Mapped[str] = mapped_column(Text)
     switched_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PersonRow(Base):
+    """Somebody who may sign in. ``password_hash`` is argon2's, null for people who come by OpenID Connect alone."""
+
+    __tablename__ = "people"
+    __table_args__ = (
+        UniqueConstraint("tenant", "sign_in_name", name="uq_people_tenant_sign_in_name"),
+        UniqueConstraint("tenant", "oidc_subject", name="uq_people_tenant_oidc_subject"),
+    )
+
+    person_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    sign_in_name: Mapped[str] = mapped_column(String(200))
+    display_name: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(32))
+    team: Mapped[str | None] = mapped_column(String(64))
+    password_hash: Mapped[str | None] = mapped_column(String(200))
+    oidc_subject: Mapped[str | None] = mapped_column(String(400))
+    active: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SignInRow(Base):
+    """One signed-in browser. Its cookie holds the token, the table only the token's SHA-256; ``form_token`` is in every
+    form that the browser gets, and ``sign_in_id`` names the sign-in in the trail.
+    """
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (
+        ForeignKeyConstraint(["person_id"], ["people.person_id"]),
+        Index("ix_sign_ins_person", "person_id"),
+    )
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sign_in_id: Mapped[str] = mapped_column(String(26))
+    person_id: Mapped[str] = mapped_column(String(26))
+    form_token: Mapped[str] = mapped_column(String(64))
+    begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class DraftRow(Base):
+    """What a person has written in a form of a case and not sent: JSON of the form's fields."""
+
+    __tablename__ = "drafts"
+    __table_args__ = (
+        ForeignKeyConstraint(["person_id"], ["people.person_id"]),
+        ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),
+    )
+
+    person_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    form: Mapped[str] = mapped_column(String(32), primary_key=True)
+    content: Mapped[str] = mapped_column(Text)
+    saved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SavedViewRow(Base):
+    """A filter of the worklist that a person gave a name: ``query`` is its JSON."""
+
+    __tablename__ = "saved_views"
+    __table_args__ = (ForeignKeyConstraint(["person_id"], ["people.person_id"]),)
+
+    person_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    query: Mapped[str] = mapped_column(Text)
+    saved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class LastLookRow(Base):
+    """When a person last opened a case, so that the worklist can say what changed since."""
+
+    __tablename__ = "last_looks"
+    __table_args__ = (
+        ForeignKeyConstraint(["person_id"], ["people.person_id"]),
+        ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),
+    )
+
+    person_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    looked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CaseActionRow(Base):
+    """One thing a person did on a case; rows are only added. ``content`` is JSON, its fields by ``kind``.
+
+    An action can be undone, by one action that names it in ``undoes``, until it ``takes_effect_at`` (null: at any time).
+    """
+
+    __tablename__ = "case_actions"
+    __table_args__ = (
+        ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),
+        ForeignKeyConstraint(["person_id"], ["people.person_id"]),
+        ForeignKeyConstraint(["undoes"], ["case_actions.action_id"]),
+        UniqueConstraint("undoes", name="uq_case_actions_undoes"),
+        Index("ix_case_actions_case", "authorization_id", "action_id"),
+        Index("ix_case_actions_kind", "tenant", "kind", "at"),
+        Index("ix_case_actions_person", "tenant", "person_id", "at"),
+    )
+
+    action_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    authorization_id: Mapped[str] = mapped_column(String(26))
+    revision: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(32))
+    person_id: Mapped[str] = mapped_column(String(26))
+    role: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    content: Mapped[str] = mapped_column(Text)
+    takes_effect_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    undoes: Mapped[str | None] = mapped_column(String(26))
+
+
+class TrailRow(Base):
+    """One entry of the trail: who saw or did what, when. The database refuses to change or delete one.
+
+    ``hash`` is over the entry and ``previous_hash``; ``details`` is JSON without note text or names.
+    """
+
+    __tablename__ = "trail"
+    __table_args__ = (
+        Index("ix_trail_case", "authorization_id", "number"),
+        Index("ix_trail_person", "person_id", "number"),
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    person_id: Mapped[str | None] = mapped_column(String(26))
+    role: Mapped[str | None] = mapped_column(String(32))
+    sign_in_id: Mapped[str | None] = mapped_column(String(26))
+    action: Mapped[str] = mapped_column(String(48))
+    authorization_id: Mapped[str | None] = mapped_column(String(26))
+    details: Mapped[str] = mapped_column(Text)
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))

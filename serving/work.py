@@ -1,0 +1,39 @@
+"""Where a case stands with people, and what people do on it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Work(StrEnum):
+    """Where a case stands with people. Fast-tracked cases need nobody."""
+
+    OPEN = "open"
+    AWAITING_INFORMATION = "awaiting_information"
+    REFERRED = "referred"
+    DECIDED = "decided"
+    WITHDRAWN = "withdrawn"
+    FAST_TRACKED = "fast_tracked"
+
+
+class ActionKind(StrEnum):
+    """What a person can do on a case. An adverse determination is a medical director's alone."""
+
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    ASSIGNED = "assigned"
+    FACT_CORRECTED = "fact_corrected"
+    NOTED = "noted"
+    INFORMATION_REQUESTED = "information_requested"
+    APPROVED = "approved"
+    APPROVED_MODIFIED = "approved_modified"
+    REFERRED = "referred"
+    RETURNED = "returned"
+    """The medical director gives a referred case back to the nurse."""
+    DETERMINED_ADVERSELY = "determined_adversely"
+    REOPENED = "reopened"
+    UNDONE = "undone"
+
+
+DECIDING = frozenset({ActionKind.APPROVED, ActionKind.APPROVED_MODIFIED, ActionKind.DETERMINED_ADVERSELY})
+"""The kinds that end a case."""
