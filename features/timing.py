@@ -54,6 +54,8 @@ _SHOWED = re.compile(
 _PRESENT = re.compile(r"[;\n]|\b(?:now|today|currently|presently|but|since|new)\b", re.IGNORECASE)
 _LEADS_ON = re.compile(r"\s*(?:of|with|hx|history)\b", re.IGNORECASE)
 _LOOK_BACK = 400
+_TOLD_OF = 400
+"""So far behind a test's day at most stands what it showed."""
 _LONGEST_JOINT = 60
 _SIDE_BY_SIDE = 12
 """Mentions or periods so far apart in their order do not share words of time."""
@@ -126,12 +128,24 @@ class Timing:
 
 @dataclass
 class _Sentence:
-    """A sentence that holds a mention or an expression of time; its verbs are looked up once, when first asked for."""
+    """A sentence that holds a mention or an expression of time; what is asked of it often is looked up once.
+
+    ``mentions`` are places in ``spoken``, every mention of the text.
+    """
 
     text: str
+    spoken: Sequence[Mention]
     start: int
     end: int
     mentions: list[int] = field(default_factory=list)
+
+    @cached_property
+    def tests(self) -> list[int]:
+        return [number for number in self.mentions if self.spoken[number].concept.category == "test"]
+
+    @cached_property
+    def done(self) -> list[int]:
+        return _without_purposes(self.text, self.spoken, self.mentions, _DONE)
 
     @cached_property
     def speaks_of_length(self) -> bool:
@@ -183,7 +197,7 @@ def time_mentions(
     for number, mention in enumerate(mentions):
         # In "MRI of the lumbar spine on 3/4/2026" the date is the study's, not the spine's.
         if mention.concept.category != _PART_OF_BODY:
-            _row(rows, text, sentences, mention.sentence).mentions.append(number)
+            _row(rows, text, mentions, sentences, mention.sentence).mentions.append(number)
     starts = [start for start, _ in sentences]
     for expression_starts in (
         [duration.start for duration in expressions.durations],
@@ -193,7 +207,7 @@ def time_mentions(
         for position in expression_starts:
             place = bisect_right(starts, position) - 1
             if place >= 0 and position < sentences[place][1]:
-                _row(rows, text, sentences, place)
+                _row(rows, text, mentions, sentences, place)
     timings = [Timing()] * len(mentions)
     for _, row in sorted(rows.items()):
         # "Onset", "began" say when the thing beside them was; a mention of nothing else takes its time from that.
@@ -222,8 +236,9 @@ def time_mentions(
                     spans=(*timings[nearest].spans, (period.start, period.end)),
                 )
         if row.mentions or candidates:
+            treatments = [n for n in candidates if mentions[n].concept.category == "treatment"]
             for mentioned in _within(expressions.dates, row):
-                _place_date(text, mentions, row, candidates, mentioned, timings, fallback=not lasting)
+                _place_date(text, mentions, row, candidates, treatments, mentioned, timings, fallback=not lasting)
         if len(row.mentions) > 1:
             _share(text, mentions, row.mentions, timings)
             _share_dates(mentions, row.mentions, timings)
@@ -260,10 +275,16 @@ def _without_purposes(
     return kept
 
 
-def _row(rows: dict[int, _Sentence], text: str, sentences: Sequence[tuple[int, int]], number: int) -> _Sentence:
+def _row(
+    rows: dict[int, _Sentence],
+    text: str,
+    mentions: Sequence[Mention],
+    sentences: Sequence[tuple[int, int]],
+    number: int,
+) -> _Sentence:
     row = rows.get(number)
     if row is None:
-        row = rows[number] = _Sentence(text, *sentences[number])
+        row = rows[number] = _Sentence(text, mentions, *sentences[number])
     return row
 
 
@@ -335,6 +356,7 @@ def _place_date(
     mentions: Sequence[Mention],
     row: _Sentence,
     candidates: Sequence[int],
+    treatments: Sequence[int],
     mentioned: DateMention,
     timings: list[Timing],
     *,
@@ -355,8 +377,7 @@ def _place_date(
     began = _last_within(row.began, low, mentioned.start)
     ended = _last_within(row.ended, low, mentioned.start)
     if began < 0 and ended < 0:
-        dated = _without_purposes(text, mentions, row.mentions, _DONE)
-        number = _nearest(text, mentions, dated, mentioned.start, mentioned.end, fallback=False)
+        number = _nearest(text, mentions, row.done, mentioned.start, mentioned.end, fallback=False)
         if number is not None and timings[number].on is None:
             timings[number] = replace(
                 timings[number], on=mentioned.last, spans=(*timings[number].spans, (mentioned.start, mentioned.end))
@@ -364,7 +385,7 @@ def _place_date(
         return
     if ended > began:
         # What has a last visit is a treatment, not the pain it was for.
-        candidates = [n for n in candidates if mentions[n].concept.category == "treatment"] or candidates
+        candidates = treatments or candidates
     number = _nearest(text, mentions, candidates, mentioned.start, mentioned.end, fallback=fallback)
     if number is None:
         return
@@ -379,11 +400,11 @@ def _place_date(
 
 def _test_of_date(text: str, mentions: Sequence[Mention], row: _Sentence, mentioned: DateMention) -> int | None:
     """The test right before a date, where nothing but words of its own stand between: "knee MRI from 2/16/2026"."""
-    last = None
-    for number in row.mentions:
-        mention = mentions[number]
-        if mention.concept.category == "test" and mention.end <= mentioned.start:
-            last = number
+    before = bisect_left(row.tests, mentioned.start, key=lambda number: mentions[number].start)
+    last = next(
+        (n for n in reversed(row.tests[max(before - _SIDE_BY_SIDE, 0) : before]) if mentions[n].end <= mentioned.start),
+        None,
+    )
     if last is None or mentioned.start - mentions[last].end > _LONGEST_JOINT:
         return None
     return last if _OF_THE_TEST.fullmatch(text, mentions[last].end, mentioned.start) else None
@@ -468,12 +489,14 @@ def _share_with_findings(text: str, mentions: Sequence[Mention], row: _Sentence,
         told = _WHAT_FOR if leads.group().rstrip().endswith(":") else {"finding"}
         if test.concept.category != "test" and told is not _WHAT_FOR:
             continue
-        stop = _PRESENT.search(text, leads.end(), row.end)
-        until = stop.start() if stop else row.end
-        for other in row.mentions:
+        within = min(leads.end() + _TOLD_OF, row.end)
+        stop = _PRESENT.search(text, leads.end(), within)
+        until = stop.start() if stop else within
+        first = bisect_left(row.mentions, leads.end(), key=lambda other: mentions[other].start)
+        last = bisect_left(row.mentions, until, lo=first, key=lambda other: mentions[other].start)
+        for other in row.mentions[first:last]:
             finding = mentions[other]
-            between = leads.end() <= finding.start < until
-            if between and finding.concept.category in told and timings[other] == Timing():
+            if finding.concept.category in told and timings[other] == Timing():
                 timings[other] = Timing(on=on)
 
 
