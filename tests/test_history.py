@@ -281,7 +281,7 @@ def test_the_fast_lane_s_own_error_is_read_off_its_audit(history: Path) -> None:
     assert np.mean([1 - case.label for case in audited]) == pytest.approx(0.05)
 
 
-@given(st.lists(st.tuples(st.integers(0, 12), st.floats(0, 300), st.booleans()), min_size=12, max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 300), st.booleans()), min_size=30, max_size=80))
 @settings(max_examples=40, deadline=None)
 def test_every_member_stands_in_one_split_and_splits_follow_each_other_in_time(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[int, float, bool]]
