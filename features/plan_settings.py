@@ -1,33 +1,39 @@
-"""What a plan asks of the coverage policies: every criterion, or the national ones only, and which common customs it has not.
+"""What a plan asks of the coverage policies (every criterion, or the national ones only, and which common customs it has
+not), and where and as what it does business, which sets its clocks.
 
 ::
 
-    default: {reading: strict}
+    default: {reading: strict, time_zone: America/New_York}
     plans:
-      PPO-1: {reading: national}
+      PPO-1: {reading: national, line_of_business: commercial, state: TX, time_zone: America/Chicago}
       HMO-2: {without: {knee-mri: [persistent-after-care]}}
 
 ``reading: national`` keeps what a national rule (NCD, CFR, CMS manual) says; ``strict`` keeps everything and is the default.
 ``without`` leaves out single criteria whose basis is only ``common``. A policy of which nothing national would remain is
-read in full. What always goes to a nurse stays whatever a plan asks.
+read in full. What always goes to a nurse stays whatever a plan asks. What ``line_of_business``, ``state`` and ``time_zone``
+do stands in docs/clocks.md; a plan that leaves one out has that of ``default``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import yaml
 
 from features.errors import PolicyError
+from features.lines_of_business import LINES_OF_BUSINESS, LineOfBusiness
 from features.policy import CoveragePolicy, Criterion, PolicySet
 
 CriteriaRead = Literal["strict", "national"]
+_STATE = re.compile("[A-Z]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,30 @@ class PlanSettings:
         left_out = hashlib.sha256(" ".join(sorted(without)).encode()).hexdigest()[:6]
         mark = f"{setting.reading}.without.{left_out}" if without else setting.reading
         return policy.model_copy(update={"criteria": kept, "version": f"{policy.version}+{mark}"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPlace:
+    """Where a plan does business and as what. ``time_zone`` is an IANA name; ``state`` two letters, where its law holds.
+
+    ``line_of_business`` None: only the request says it.
+    """
+
+    line_of_business: LineOfBusiness | None = None
+    state: str | None = None
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPlaces:
+    """Places by plan id; ``default`` for every other plan."""
+
+    default: PlanPlace = PlanPlace()
+    plans: Mapping[str, PlanPlace] = field(default_factory=dict)
+
+    def of(self, plan_id: str | None) -> PlanPlace:
+        """The place of a plan."""
+        return self.plans.get(plan_id, self.default) if plan_id is not None else self.default
 
 
 def _kept(node: Criterion, reading: CriteriaRead, without: frozenset[str]) -> Criterion | None:
@@ -110,9 +140,10 @@ def load_plan_settings(path: Path | None, policies: PolicySet) -> PlanSettings:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     except OSError:
         raise PolicyError(f"{path.name}: the plan settings cannot be read") from None
-    plans = data.get("plans") or {}
-    if not isinstance(plans, dict):
-        raise PolicyError(f"{path.name}: plans must be a mapping of plan ids")
+    plans = _plans(data, path)
+    for plan, entry in plans.items():
+        _place(entry or {}, f"{path.name}: {plan}", PlanPlace())
+    _place(data.get("default") or {}, f"{path.name}: default", PlanPlace())
     return PlanSettings(
         _setting(data.get("default") or {}, f"{path.name}: default", policies),
         {str(plan): _setting(entry or {}, f"{path.name}: {plan}", policies) for plan, entry in plans.items()},
@@ -120,9 +151,60 @@ def load_plan_settings(path: Path | None, policies: PolicySet) -> PlanSettings:
     )
 
 
+def load_plan_places(path: Path | None) -> PlanPlaces:
+    """Where the plans of a file do business (none: nothing is known of any). Raises PolicyError naming file, plan and entry.
+
+    What plans ask of the policies is not looked at: a mistake there leaves the clocks right.
+    """
+    if path is None:
+        return PlanPlaces()
+    try:
+        return _read_places(path, path.stat().st_mtime_ns)
+    except OSError:
+        raise PolicyError(f"{path.name}: the plan settings cannot be read") from None
+
+
+@lru_cache(maxsize=4)
+def _read_places(path: Path, changed: int) -> PlanPlaces:
+    data = _read_file(path, changed)
+    default = _place(data.get("default") or {}, f"{path.name}: default", PlanPlace())
+    plans = _plans(data, path)
+    return PlanPlaces(
+        default, {str(plan): _place(entry or {}, f"{path.name}: {plan}", default) for plan, entry in plans.items()}
+    )
+
+
+def _plans(data: Mapping[str, Any], path: Path) -> dict[Any, Any]:
+    plans = data.get("plans") or {}
+    if not isinstance(plans, dict):
+        raise PolicyError(f"{path.name}: plans must be a mapping of plan ids")
+    return plans
+
+
+def _require_known_keys(data: Any, where: str) -> None:
+    if not isinstance(data, dict) or set(data) - {"reading", "without", "line_of_business", "state", "time_zone"}:
+        raise PolicyError(f"{where}: has reading and without, line_of_business, state and time_zone, nothing else")
+
+
+def _place(data: Any, where: str, default: PlanPlace) -> PlanPlace:
+    _require_known_keys(data, where)
+    line = data.get("line_of_business", default.line_of_business)
+    if line not in (None, *LINES_OF_BUSINESS):
+        raise PolicyError(f"{where}: line_of_business must be one of {', '.join(LINES_OF_BUSINESS)}")
+    state = data.get("state", default.state)
+    if state is not None and not (isinstance(state, str) and _STATE.fullmatch(state)):
+        raise PolicyError(f"{where}: state must be two capital letters, such as TX")
+    zone = data.get("time_zone", default.time_zone)
+    try:
+        if zone != "UTC":  # which needs no time zone database
+            ZoneInfo(str(zone))
+    except (OSError, ValueError, KeyError):  # KeyError: ZoneInfoNotFoundError; OSError: the name of a folder
+        raise PolicyError(f"{where}: time_zone must be a name such as America/Chicago") from None
+    return PlanPlace(line, state, str(zone))
+
+
 def _setting(data: Any, where: str, policies: PolicySet) -> PlanSetting:
-    if not isinstance(data, dict) or set(data) - {"reading", "without"}:
-        raise PolicyError(f"{where}: has reading and without, nothing else")
+    _require_known_keys(data, where)
     reading = data.get("reading", "strict")
     if reading not in ("strict", "national"):
         raise PolicyError(f"{where}: reading must be strict or national")

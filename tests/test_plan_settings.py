@@ -8,7 +8,7 @@ import pytest
 from building import request
 
 from features.errors import PolicyError
-from features.plan_settings import PlanSettings, load_plan_settings
+from features.plan_settings import PlanPlace, PlanSettings, load_plan_places, load_plan_settings
 from features.policy import PolicySet, parse_policy
 from models.triage import triage
 from models.types import Route
@@ -85,6 +85,12 @@ def test_a_policy_of_which_nothing_national_would_remain_is_read_in_full(tmp_pat
         ("plans: {P: {without: {test-policy: [rule]}}}", "rule: only common practice can be left out"),
         ("plans: {P: {without: {test-policy: [advice]}}}", "advice: only common practice can be left out"),
         ("plans: {P: {denied: true}}", "P: has reading and without"),
+        ("plans: {P: {line_of_business: dental}}", "P: line_of_business must be one of commercial, self_funded"),
+        ("plans: {P: {line_of_business: [medicaid]}}", "P: line_of_business must be one of"),
+        ("plans: {P: {state: Texas}}", "P: state must be two capital letters"),
+        ("default: {time_zone: Chicago}", "default: time_zone must be a name such as America/Chicago"),
+        ("default: {time_zone: America}", "default: time_zone must be a name"),
+        ("default: {time_zone: ../etc/passwd}", "default: time_zone must be a name"),
         ("plans: [P]", "plans must be a mapping"),
         ("policies: {}", "must be a mapping with default and plans"),
         ("plans: {", "not valid YAML near line"),
@@ -108,3 +114,30 @@ def test_settings_that_can_not_be_read_send_every_request_to_a_nurse(
     result = triage(request())
     assert result.route is Route.NURSE_REVIEW
     assert [reason.code for reason in result.reasons] == ["system_error"]
+
+
+def test_a_plan_has_the_place_of_default_where_it_says_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_text(
+        "default: {time_zone: America/New_York, line_of_business: medicaid}\n"
+        "plans: {PPO-1: {line_of_business: commercial, state: TX}, HMO-2: {reading: national}}"
+    )
+    places = load_plan_places(path)
+    assert places.of("PPO-1") == PlanPlace("commercial", "TX", "America/New_York")
+    assert places.of("HMO-2") == places.of(None) == PlanPlace("medicaid", None, "America/New_York")
+    assert load_plan_places(None).of("PPO-1") == PlanPlace(None, None, "UTC")
+
+
+def test_a_mistake_in_what_plans_ask_leaves_their_clocks_right(tmp_path: Path) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_text("plans: {PPO-1: {reading: loose, line_of_business: commercial}}")
+    assert load_plan_places(path).of("PPO-1").line_of_business == "commercial"
+
+
+@pytest.mark.parametrize(
+    "content", ["plans: {P: {state: Texas}}", "plans: {P: {colour: red}}", "plans: [P]", "plans: {"]
+)
+def test_a_place_that_is_wrong_is_named_where_clocks_read_it(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plans.yaml").write_text(content)
+    with pytest.raises(PolicyError, match=r"plans\.yaml: "):
+        load_plan_places(tmp_path / "plans.yaml")
