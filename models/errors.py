@@ -17,3 +17,7 @@ class SchemaMismatchError(ModelError):
 
 class CalibrationError(ModelError):
     """Calibration turned the score upside down or had only one class to learn from."""
+
+
+class TurnaroundError(ModelError):
+    """A turnaround rule is broken or sets no time for a request; the message names the file and the place."""
