@@ -84,7 +84,7 @@ def _triage(
     from features.plan_settings import load_plan_settings, plan_settings_path
     from features.policy import load_policies
     from features.reading import read
-    from models.clocks import due_at
+    from models.clocks import earliest_due
     from models.routing import route
     from models.versions import pipeline_version
 
@@ -101,11 +101,12 @@ def _triage(
         fast_track_enabled=fast_track_enabled,
         further=further,
     )
+    due = earliest_due(request)
     return TriageResult(
         external_id=request.external_id,
         route=taken,
         reasons=reasons,
-        due_at=due_at(request),
+        due_at=due.due_at,
         policy=reading.policy,
         criteria=reading.criteria,
         facts=reading.facts,
@@ -116,6 +117,7 @@ def _triage(
         model=bundle.reference if bundle else None,
         pipeline_version=pipeline_version(),
         certificate=certificate,
+        due=due,
     )
 
 
@@ -132,13 +134,14 @@ def _missing(reading: Reading) -> tuple[Missing, ...]:
 
 def system_error_result(request: AuthorizationRequest) -> TriageResult:
     """The answer where reading failed: a nurse, with the reason ``system_error`` and nothing half-read."""
-    from models.clocks import due_at
+    from models.clocks import earliest_due
 
+    due = earliest_due(request)
     return TriageResult(
         external_id=request.external_id,
         route=Route.NURSE_REVIEW,
         reasons=(Reason("system_error", "Something failed while the request was read; a nurse looks at it."),),
-        due_at=due_at(request),
+        due_at=due.due_at,
         policy=None,
         criteria=(),
         facts=(),
@@ -148,6 +151,7 @@ def system_error_result(request: AuthorizationRequest) -> TriageResult:
         missing=(),
         model=None,
         pipeline_version=_version_or_unknown(),
+        due=due,
     )
 
 

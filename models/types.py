@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from features.types import CriterionResult, Fact, PolicyReference
+from features.types import CriterionResult, Fact, PolicyReference, Urgency
 
 
 class Route(StrEnum):
@@ -88,12 +88,41 @@ class ThresholdCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class DueTime:
+    """When a decision is due and what made it so.
+
+    ``due_at``, ``started_at`` (receipt, or when the request became expedited) and ``soon_at`` (when the clock turns amber)
+    are UTC. ``rule``, ``rule_version`` and ``source`` say which law set it, ``rules_hash`` which files were read, ``allowed``
+    how long it gives. ``extended_by`` and ``paused_for`` are what events added; ``paused_since`` is set while the clock
+    stands still. ``may_extend_days`` is what the rule still allows, 0 for nothing; ``may_pause`` whether awaiting
+    information would stop this clock.
+    """
+
+    due_at: datetime
+    started_at: datetime
+    soon_at: datetime
+    urgency: Urgency
+    rule: str
+    rule_version: str
+    source: str
+    allowed: str
+    rules_hash: str
+    time_zone: str
+    extended_by: timedelta = timedelta(0)
+    paused_for: timedelta = timedelta(0)
+    paused_since: datetime | None = None
+    may_extend_days: int = 0
+    may_pause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TriageResult:
     """The answer to one request. ``authorization_id`` is None until the service stores it.
 
     ``approval_score`` and ``threshold`` are None where no model is loaded: then everything goes to nurse review.
     ``certificate`` is what the model's bundle says about the service family: None without a model, without a policy, or
-    where no case of the family was there to show anything.
+    where no case of the family was there to show anything. ``due`` says which rule set ``due_at``; None in records that were
+    written before there were rules.
     """
 
     external_id: str
@@ -111,3 +140,4 @@ class TriageResult:
     pipeline_version: str
     authorization_id: str | None = None
     certificate: ThresholdCertificate | None = None
+    due: DueTime | None = None

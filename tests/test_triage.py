@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -252,3 +253,22 @@ def test_no_text_whatever_raises_or_is_fast_tracked_without_a_model(texts: list[
     result = triage(asked, bundle=None)
     assert result.route is Route.NURSE_REVIEW
     assert "system_error" not in codes(result)
+
+
+def test_the_record_says_which_rule_set_the_due_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plans.yaml").write_text("plans: {PPO-1: {line_of_business: commercial, state: TX}}")
+    monkeypatch.setenv("GREENLANE_PLANS", str(tmp_path / "plans.yaml"))
+    result = triage(body(), bundle=None)
+    assert result.due_at == RECEIVED + timedelta(days=3)
+    record = json.loads(json.dumps(trace_to_json(result)))
+    assert (record["due"]["rule"], record["due"]["rule_version"]) == ("texas", "2026.1")
+    assert result_from_trace(record) == result
+    assert "due" not in result_to_json(result)
+    failed = system_error_result(parse_request(body()))
+    assert (failed.due_at, failed.due) == (result.due_at, result.due)
+
+
+def test_a_record_from_before_there_were_rules_is_still_read() -> None:
+    record = trace_to_json(triage(body(), bundle=None))
+    del record["due"]
+    assert result_from_trace(record).due is None
