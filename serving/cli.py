@@ -35,9 +35,10 @@ class _OneLineErrors(TyperGroup):
             return super().main(*args, **kwargs)
         except Exception as error:
             from features.errors import FeaturesError
+            from models.errors import TurnaroundError
             from serving.errors import ServingError
 
-            if not isinstance(error, (FeaturesError, ServingError)):
+            if not isinstance(error, (FeaturesError, TurnaroundError, ServingError)):
                 raise
             typer.echo(f"greenlane: {error}", err=True)
             sys.exit(UNUSABLE)
@@ -57,6 +58,8 @@ policies_app = typer.Typer(help="Coverage policies.", no_args_is_help=True, rich
 evaluate_app = typer.Typer(help="Hold triage or assertion against expected answers.", no_args_is_help=True)
 app.add_typer(policies_app, name="policies")
 app.add_typer(evaluate_app, name="evaluate")
+clocks_app = typer.Typer(help="When decisions are due: turnaround rules.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(clocks_app, name="clocks")
 export_app = typer.Typer(help="Write what the store holds to files.", no_args_is_help=True, rich_markup_mode=None)
 import_app = typer.Typer(help="Take into the store what was decided elsewhere.", no_args_is_help=True)
 fast_track_app = typer.Typer(
@@ -240,6 +243,39 @@ def policies_schema() -> None:
     from serving.policy_output import schema_text
 
     _print([schema_text()])
+
+
+@clocks_app.command("list")
+def clocks_list() -> None:
+    """Print the turnaround rules: rule, whom it is for, kind of request, time allowed, source."""
+    from serving.clock_output import rule_lines
+    from serving.settings import load_settings
+
+    _print(rule_lines(load_settings().turnaround))
+
+
+@clocks_app.command("show")
+def clocks_show(rule_id: Annotated[str, typer.Argument(help="As printed by `clocks list`.")]) -> None:
+    """Print one turnaround rule with its doubts, its extensions and what stops its clock."""
+    from serving.clock_output import rule_text
+    from serving.settings import load_settings
+
+    _print(rule_text(rule_id, load_settings().turnaround))
+
+
+@clocks_app.command("lint")
+def clocks_lint(
+    directory: Annotated[
+        Path | None, typer.Argument(help="Rules beside the packaged ones; GREENLANE_TURNAROUND by default.")
+    ] = None,
+) -> None:
+    """Check that every turnaround rule can be used. Exit 1 when something is to be corrected."""
+    from serving.clock_output import lint_lines
+    from serving.settings import load_settings
+
+    lines, found = lint_lines(directory or load_settings().turnaround)
+    _print(lines)
+    raise typer.Exit(SOME_FAILED if found else DONE)
 
 
 @evaluate_app.command("cases")

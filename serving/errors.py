@@ -144,6 +144,14 @@ class UnknownFamilyError(ServingError):
     title = "No coverage policy belongs to this service family"
 
 
+class UnknownRuleError(ServingError):
+    """No turnaround rule has this id."""
+
+    status = 404
+    slug = "unknown-rule"
+    title = "No turnaround rule has this id"
+
+
 class SettingsError(ServingError):
     """A setting has a value that cannot be used; the message names its variable."""
 

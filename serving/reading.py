@@ -11,7 +11,9 @@ from features.extract import extract
 from features.plan_settings import load_plan_settings
 from features.policy import load_policies
 from features.types import AuthorizationRequest, Document
+from models.errors import TurnaroundError
 from models.triage import triage
+from models.turnaround_rules import load_turnaround_rules
 from models.types import TriageResult
 from serving.champion import Champion
 from serving.settings import Settings
@@ -44,6 +46,13 @@ class Reader:
         except PolicyError as error:
             checks["plans"] = "the plan settings cannot be used, see the log: every request goes to a nurse"
             _log.error("plans: %s", error)
+        try:
+            load_turnaround_rules(settings.turnaround)
+        except TurnaroundError as error:
+            checks["turnaround"] = (
+                "the turnaround rules cannot be used, see the log: 72 hours and 7 days hold meanwhile"
+            )
+            _log.error("turnaround: %s", error)
         for name, state in {"model": champion.state(), **checks}.items():
             if state != "ok":
                 _log.warning("%s: %s", name, state)

@@ -48,7 +48,13 @@ class Settings(BaseModel):
     plans: Path | None = Field(
         default=None,
         title="GREENLANE_PLANS",
-        description="YAML file that says which plans ask for less than every criterion (docs/policies.md).",
+        description="YAML file that says which plans ask for less than every criterion (docs/policies.md), and their line of "
+        "business, state and time zone (docs/clocks.md).",
+    )
+    turnaround: Path | None = Field(
+        default=None,
+        title="GREENLANE_TURNAROUND",
+        description="Folder of turnaround rules beside the packaged ones (docs/clocks.md).",
     )
     body_limit: int = Field(
         default=20_000_000,
