@@ -27,6 +27,7 @@ from models.clock_events import (
 from models.errors import ModelError, TurnaroundError
 from models.turnaround_rules import (
     DEFAULT_RULE,
+    Alarms,
     TimeAllowed,
     TurnaroundRule,
     TurnaroundRules,
@@ -68,14 +69,24 @@ def clock_state(due: DueTime, now: datetime) -> ClockState:
     return ClockState(level, left / timedelta(hours=1), paused)
 
 
-def listed_clock_state(
-    received_at: datetime, due_at: datetime, now: datetime, rules: TurnaroundRules | None = None
-) -> ClockState:
-    """:func:`clock_state` for a list that keeps only when a request came and when it is due."""
-    warning = (rules or load_turnaround_rules()).alarms.before_the_end(due_at - received_at)
+def listed_clock_state(received_at: datetime, due_at: datetime, now: datetime, alarms: Alarms) -> ClockState:
+    """:func:`clock_state` for a list that keeps only when a request came and when it is due.
+
+    ``alarms`` are those of :func:`current_alarms`, asked for once a page.
+    """
     left = due_at - now
+    warning = alarms.before_the_end(due_at - received_at)
     level: Level = "late" if left < timedelta(0) else "soon" if left <= warning else "calm"
     return ClockState(level, left / timedelta(hours=1))
+
+
+def current_alarms() -> Alarms:
+    """When clocks turn amber in this deployment; as packaged where its own rules cannot be read."""
+    try:
+        return load_turnaround_rules(own_rules_path()).alarms
+    except TurnaroundError as error:
+        _log.error("clocks: %s", error)
+        return load_turnaround_rules().alarms
 
 
 def earliest_due(

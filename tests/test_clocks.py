@@ -23,7 +23,7 @@ from models.clock_events import (
     InformationRequested,
     UrgencyChanged,
 )
-from models.clocks import clock_state, due_at, due_time, earliest_due, listed_clock_state
+from models.clocks import clock_state, current_alarms, due_at, due_time, earliest_due, listed_clock_state
 from models.errors import TurnaroundError
 from models.turnaround_rules import TurnaroundRule, load_turnaround_rules
 from models.types import DueTime
@@ -330,6 +330,11 @@ def test_an_urgent_request_during_care_has_24_hours_also_where_it_became_urgent(
     assert (found.due_at, found.rule) == (after(2), "erisa")
 
 
+def test_what_happened_before_receipt_counts_as_at_receipt() -> None:
+    found = due("medicaid", UrgencyChanged(after(-1), "expedited"))
+    assert (found.started_at, found.due_at) == (RECEIVED, after(3))
+
+
 # --- laws
 
 ALL_RULES = st.sampled_from(
@@ -457,10 +462,21 @@ def test_a_clock_turns_amber_with_a_third_left_or_two_days_before_its_end(
     now = found.due_at - timedelta(hours=hours_before)
     assert clock_state(found, now).level == level
     assert clock_state(found, now).hours_left == pytest.approx(hours_before)
-    assert listed_clock_state(RECEIVED, found.due_at, now).level == level
+    assert listed_clock_state(RECEIVED, found.due_at, now, current_alarms()).level == level
 
 
 def test_a_clock_of_24_hours_turns_amber_eight_hours_before_its_end() -> None:
     found = due("medicaid", service=DRUG)
     assert clock_state(found, after(0, 15.9)).level == "calm"
     assert clock_state(found, after(0, 16.1)).level == "soon"
+
+
+def test_a_deployment_has_its_own_alarms_and_the_packaged_ones_where_they_are_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GREENLANE_TURNAROUND", str(tmp_path))
+    (tmp_path / "own.yaml").write_text("alarms: {share_left: 0.5, at_most_hours: 100}")
+    assert current_alarms().before_the_end(72 * HOUR) == 36 * HOUR
+    assert clock_state(earliest_due(asked(urgency="expedited")), after(1.6)).level == "soon"
+    (tmp_path / "own.yaml").write_text("alarms: none at all")
+    assert current_alarms() == RULES.alarms
