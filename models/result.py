@@ -105,3 +105,8 @@ def trace_to_json(result: TriageResult) -> dict[str, Any]:
 def result_from_trace(trace: dict[str, Any]) -> TriageResult:
     """The result a trace was written from. Raises pydantic.ValidationError for anything else."""
     return _record().validate_python(trace)
+
+
+def result_from_trace_text(trace: str) -> TriageResult:
+    """:func:`result_from_trace` of a trace as JSON text, read in one go. Raises pydantic.ValidationError likewise."""
+    return _record().validate_json(trace)

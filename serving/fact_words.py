@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from features.types import Assertion, Fact
 
-CATEGORIES = ("treatment", "problem", "finding", "exam_sign", "test", "measurement", "device", "body_part")
+BODY_PART = "body_part"
+CATEGORIES = ("treatment", "problem", "finding", "exam_sign", "test", "measurement", "device", BODY_PART)
 """Categories with a colour of their own; every other one shares the neutral colour."""
 
 _FLAG_WORDS = {
@@ -15,12 +16,18 @@ _FLAG_WORDS = {
     "family": "about a relative",
 }
 FLAGS = tuple(_FLAG_WORDS)
+_TAGS = {"negated": "no", "uncertain": "?", "historical": "past", "hypothetical": "plan", "family": "relative"}
 _UNITS = {"wk": "wk", "d": "d", "mo": "mo", "a": "y", "{events}/h": "/h", "kg/m2": "kg/m²", "mm[Hg]": "mmHg"}
 
 
 def category_class(category: str) -> str:
     """The CSS class of a category."""
     return f"category-{category.replace('_', '-')}" if category in CATEGORIES else "category-other"
+
+
+def category_words(category: str) -> str:
+    """A category as the page names it: those without a colour of their own are "other"."""
+    return spoken(category) if category in CATEGORIES else "other"
 
 
 def spoken(name: str) -> str:
@@ -36,6 +43,11 @@ def assertion_words(assertion: Assertion) -> str:
             rules = dict.fromkeys(cue.rule for cue in assertion.cues if cue.flag == flag)
             words.append(f"{meaning} by {' and '.join(f'“{rule}”' for rule in rules)}" if rules else meaning)
     return ", ".join(words)
+
+
+def assertion_tag(assertion: Assertion) -> str:
+    """The assertion in the fewest letters, to stand beside the words: "no, relative"; empty where simply stated."""
+    return ", ".join(tag for flag, tag in _TAGS.items() if getattr(assertion, flag))
 
 
 def fact_words(fact: Fact) -> str:

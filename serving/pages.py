@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
@@ -12,11 +13,13 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from models.types import Route
+from serving.case_view import case_view
 from serving.deps import Service
 from serving.errors import UnknownAuthorizationError
 from serving.paging import cursor_after, position_of
+from serving.service import AuthorizationService, Case
 from serving.ulid import is_ulid
-from serving.views import ROUTE_WORDS, WorklistTab, WorklistView, case_view, worklist_row
+from serving.views import ROUTE_WORDS, WorklistTab, WorklistView, worklist_row
 
 ROWS_PER_PAGE = 50
 
@@ -36,20 +39,23 @@ def worklist(service: Service, cursor: str | None = None, route: Route | None = 
         next_href=_href(route, more) if more else None,
         is_first=cursor is None,
     )
-    return _page("worklist.html", view=view)
+    return page("worklist.html", view=view)
 
 
 @router.get("/cases/{authorization_id}")
-def case(authorization_id: str, service: Service) -> HTMLResponse:
-    """One case: the documents with their evidence, the policy's criteria beside them."""
-    if not is_ulid(authorization_id):
-        raise UnknownAuthorizationError("authorization_id: no authorization has this id")
-    return _page("case.html", view=case_view(service.case(authorization_id), datetime.now(UTC)))
+def case(authorization_id: str, service: Service, show: str | None = None) -> HTMLResponse:
+    """One case: the documents with their evidence, the policy's criteria beside them.
+
+    ``show`` is the number of a document to show by itself; anything else shows them all, one below the other.
+    """
+    alone = int(show) if show is not None and re.fullmatch("[1-9][0-9]{0,3}", show) else None
+    view = case_view(known_case(authorization_id, service), datetime.now(UTC), alone=alone)
+    return page("case.html", view=view)
 
 
 def error_page(_request: Request, status: int) -> HTMLResponse:
     """An error for a browser: what kind, and the way back."""
-    return _page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
+    return page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
 
 
 def _tabs(counts: dict[Route | None, int], current: Route | None) -> tuple[WorklistTab, ...]:
@@ -79,5 +85,13 @@ def _templates() -> Environment:
     )
 
 
-def _page(template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
+def known_case(authorization_id: str, service: AuthorizationService) -> Case:
+    """The case of an id that came in an address. Raises UnknownAuthorizationError."""
+    if not is_ulid(authorization_id):
+        raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+    return service.case(authorization_id)
+
+
+def page(template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
+    """A template of this room as an answer."""
     return HTMLResponse(_templates().get_template(template).render(context), status_code=status_code)

@@ -1,19 +1,262 @@
-// A fact that overlaps another one is marked in several pieces, and a link can only aim at the first. This marks all
-// pieces of the fact the address names. Everything works without it.
+// Walking through the evidence of a case: all pieces of a fact are pointed at, a criterion steps through its facts, a
+// highlight says what it is. The page works without it, by links alone.
 "use strict";
 
-function pointAtEvidence() {
-  for (const piece of document.querySelectorAll(".pointed")) {
-    piece.classList.remove("pointed");
+const note = document.querySelector(".documents");
+const panel = document.getElementById("fact-panel");
+const announcer = document.getElementById("announcer");
+
+let walk = null; // the link with data-walk that is stepped through
+let step = -1; // where on it we stand
+let at = null; // the highlight whose panel was opened last
+
+const piecesOf = (fact) => note.querySelectorAll(`[data-facts~="${CSS.escape(fact)}"]`);
+
+function point(fact) {
+  for (const piece of document.querySelectorAll(".pointed, .pointed-cue")) {
+    piece.classList.remove("pointed", "pointed-cue");
   }
-  const name = decodeURIComponent(window.location.hash);
-  if (!name.startsWith("#fact-")) {
+  if (!fact) {
     return;
   }
-  for (const piece of document.querySelectorAll(`[data-facts~="${CSS.escape(name.slice("#fact-".length))}"]`)) {
+  for (const piece of piecesOf(fact)) {
     piece.classList.add("pointed");
+  }
+  for (const piece of note.querySelectorAll(`[data-of~="${CSS.escape(fact)}"]`)) {
+    piece.classList.add("pointed-cue");
+  }
+  for (const link of document.querySelectorAll(`.evidence-list a[href="#fact-${CSS.escape(fact)}"]`)) {
+    link.closest("li").classList.add("pointed");
   }
 }
 
-window.addEventListener("hashchange", pointAtEvidence);
-document.addEventListener("DOMContentLoaded", pointAtEvidence);
+// Puts the place into the address without a step in the history, for Back leads to the worklist; keeps the focus.
+function goTo(place) {
+  const target = document.getElementById(place);
+  if (!target) {
+    return;
+  }
+  const focused = document.activeElement;
+  for (let closed = target.closest("details:not([open])"); closed; closed = closed.closest("details:not([open])")) {
+    closed.open = true;
+  }
+  note.dispatchEvent(new CustomEvent("reveal", { detail: target }));
+  window.location.replace(`#${encodeURIComponent(place)}`);
+  if (focused && focused !== document.body) {
+    focused.focus({ preventScroll: true });
+  }
+}
+
+function showFact(fact) {
+  goTo(`fact-${fact}`);
+  point(fact);
+  document.getElementById(`fact-${fact}`)?.scrollIntoView({ block: "center" });
+}
+
+function begin(link) {
+  document.querySelector(".walking")?.classList.remove("walking");
+  walk = link;
+  step = -1;
+  (link.closest(".statement") ?? link).classList.add("walking");
+}
+
+function move(link, by) {
+  if (!link) {
+    return;
+  }
+  if (link !== walk) {
+    begin(link);
+  }
+  const facts = link.dataset.walk.split(" ");
+  step = step < 0 && by < 0 ? facts.length - 1 : (step + by + facts.length) % facts.length;
+  const place = `${step + 1} of ${facts.length}`;
+  for (const earlier of document.querySelectorAll("[data-step]")) {
+    delete earlier.dataset.step;
+  }
+  link.dataset.step = place;
+  showFact(facts[step]);
+  const quote = [...piecesOf(facts[step])].map((piece) => piece.textContent).join("");
+  announcer.textContent = `${place}: ${quote}`;
+}
+
+const criteria = () => [...document.querySelectorAll(".reading .walk")].filter((link) => link.offsetParent);
+
+function moveCriterion(by) {
+  const links = criteria();
+  const now = links.indexOf(walk);
+  const following = now < 0 ? (by > 0 ? 0 : links.length - 1) : (now + by + links.length) % links.length;
+  const link = links[following];
+  if (link) {
+    begin(link);
+    link.focus();
+    move(link, 1);
+  }
+}
+
+// What a highlight is: one card for each fact that covers it, those a criterion uses first.
+function openPanel(piece, { focus = false } = {}) {
+  const said = piece.title.split("\n");
+  const facts = piece.dataset.facts.split(" ").map((fact, number) => ({ fact, said: said[number], uses: usesOf(fact) }));
+  facts.sort((one, other) => other.uses.length - one.uses.length);
+  panel.querySelector(".cards").replaceChildren(...facts.map(card));
+  panel.hidden = false;
+  at = piece;
+  const about = facts.find(({ uses }) => uses.length);
+  if (about) {
+    goTo(`about-${about.fact}`);
+    document.getElementById(`about-${about.fact}`)?.scrollIntoView({ block: "nearest" });
+  }
+  point(facts[0].fact);
+  announcer.textContent = facts.map((one) => one.said).join("; ");
+  if (focus) {
+    panel.focus({ preventScroll: true });
+  }
+}
+
+function usesOf(fact) {
+  const links = document.querySelectorAll(`.evidence-list a[href="#fact-${CSS.escape(fact)}"]`);
+  return [...links].map((link) => link.closest(".criterion").querySelector(".statement, summary"));
+}
+
+function card({ fact, said, uses }) {
+  const made = document.getElementById("fact-card").content.cloneNode(true);
+  const section = made.querySelector(".fact-card");
+  section.dataset.factId = fact;
+  section.querySelector("h3").textContent = `“${[...piecesOf(fact)].map((piece) => piece.textContent).join("")}”`;
+  section.querySelector(".said").textContent = said;
+  const items = uses.map((statement) => {
+    const item = document.createElement("li");
+    const link = document.createElement("a");
+    link.href = `#about-${fact}`;
+    link.textContent = statement.textContent.replace(/\s+/g, " ").trim();
+    item.append(link);
+    return item;
+  });
+  if (!items.length) {
+    const item = document.createElement("li");
+    item.textContent = "No criterion of this policy uses it.";
+    items.push(item);
+  }
+  section.querySelector(".uses").replaceChildren(...items);
+  for (const field of section.querySelectorAll("[name=fact_id]")) {
+    field.value = fact;
+  }
+  return made;
+}
+
+function closePanel() {
+  const held = panel.contains(document.activeElement);
+  panel.hidden = true;
+  point(null);
+  if (held) {
+    (at?.matches("a") ? at : note).focus({ preventScroll: true });
+  }
+}
+
+function isMarked(piece) {
+  if (!piece.offsetParent && !piece.getClientRects().length) {
+    return false;
+  }
+  if (piece.matches("mark") && document.getElementById("only-evidence")?.checked) {
+    return false;
+  }
+  const category = [...piece.classList].find((name) => name.startsWith("category-"));
+  return document.getElementById(`mark-${category}`)?.checked ?? true;
+}
+
+function moveHighlight(by) {
+  const pieces = [...note.querySelectorAll(".note-text [data-facts]")];
+  const now = pieces.indexOf(at ?? note.querySelector(".note-text .pointed"));
+  for (let next = now < 0 && by < 0 ? pieces.length - 1 : now + by; next >= 0 && next < pieces.length; next += by) {
+    if (isMarked(pieces[next]) && pieces[next].dataset.facts !== pieces[now]?.dataset.facts) {
+      openPanel(pieces[next]);
+      pieces[next].scrollIntoView({ block: "center" });
+      return;
+    }
+  }
+}
+
+const LETTERS = {
+  n: () => move(walk ?? criteria()[0], 1),
+  p: () => move(walk ?? criteria()[0], -1),
+  "]": () => moveCriterion(1),
+  "[": () => moveCriterion(-1),
+  x: () => move(document.querySelector(".conflict-step"), 1),
+  j: () => moveHighlight(1),
+  k: () => moveHighlight(-1),
+  "?": () => document.querySelector(".key").toggleAttribute("open"),
+};
+const ARROWS = {
+  ArrowRight: (link) => move(link, 1),
+  ArrowLeft: (link) => move(link, -1),
+  ArrowDown: () => moveCriterion(1),
+  ArrowUp: () => moveCriterion(-1),
+};
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) {
+    return;
+  }
+  if (event.key === "Escape") {
+    document.querySelector(".key[open]")?.removeAttribute("open");
+    if (!panel.hidden) {
+      closePanel();
+    }
+    return;
+  }
+  if (event.target.closest("textarea, select, [contenteditable], input:not([type=checkbox], [type=radio])")) {
+    return;
+  }
+  const arrow = event.target.closest(".walk") && ARROWS[event.key];
+  const letter = document.getElementById("letter-keys").checked && LETTERS[event.key];
+  if (arrow || letter) {
+    event.preventDefault();
+    (arrow || letter)(event.target.closest(".walk"));
+  }
+}
+
+function onClick(event) {
+  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) {
+    return;
+  }
+  const link = event.target.closest("a[href^='#'], [data-facts], .fact-panel .close");
+  if (!link) {
+    return;
+  }
+  if (link.matches(".close")) {
+    closePanel();
+  } else if (link.dataset.walk) {
+    event.preventDefault();
+    move(link, 1);
+  } else if (link.dataset.facts) {
+    if (window.getSelection().isCollapsed) {
+      event.preventDefault();
+      openPanel(link, { focus: event.detail === 0 });
+    }
+  } else {
+    const place = decodeURIComponent(link.hash.slice(1));
+    if (place.startsWith("fact-")) {
+      event.preventDefault();
+      showFact(place.slice("fact-".length));
+    } else if (place.startsWith("about-")) {
+      event.preventDefault();
+      goTo(place);
+    }
+  }
+}
+
+function pointAtAddress() {
+  const place = decodeURIComponent(window.location.hash.slice(1));
+  if (place.startsWith("fact-")) {
+    point(place.slice("fact-".length));
+  }
+}
+
+document.addEventListener("keydown", onKey);
+document.addEventListener("click", onClick);
+window.addEventListener("hashchange", pointAtAddress);
+// A link cannot be dragged over: its words are to be selected like all others.
+for (const link of note.querySelectorAll("a.fact")) {
+  link.draggable = false;
+}
+pointAtAddress();

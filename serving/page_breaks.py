@@ -1,0 +1,19 @@
+"""Where the pages of a document begin, as offsets into its text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+
+_FORM_FEED = re.compile("\f")
+
+
+def page_starts(text: str) -> tuple[int, ...]:
+    """Where each page begins: 0 and after every form feed that more text follows. Just ``(0,)`` without any."""
+    return (0, *(found.end() for found in _FORM_FEED.finditer(text) if found.end() < len(text)))
+
+
+def page_at(starts: Sequence[int], offset: int) -> int:
+    """The number, from 1, of the page that holds ``offset``; ``starts`` ascend from 0."""
+    return bisect_right(starts, offset)
