@@ -42,8 +42,10 @@ function goTo(place) {
   }
   note.dispatchEvent(new CustomEvent("reveal", { detail: target }));
   window.location.replace(`#${encodeURIComponent(place)}`);
-  if (focused && focused !== document.body) {
-    focused.focus({ preventScroll: true });
+  if (focused === document.body) {
+    document.activeElement.blur();
+  } else {
+    focused?.focus({ preventScroll: true });
   }
 }
 
@@ -128,8 +130,8 @@ function card({ fact, said, uses }) {
     const item = document.createElement("li");
     const link = document.createElement("a");
     link.href = `#about-${fact}`;
-    link.textContent = statement.textContent.replace(/\s+/g, " ").trim();
-    item.append(link);
+    link.textContent = statement.querySelector(".wording").textContent;
+    item.append(statement.querySelector(".status").cloneNode(true), link);
     return item;
   });
   if (!items.length) {
@@ -229,8 +231,8 @@ function onClick(event) {
     event.preventDefault();
     move(link, 1);
   } else if (link.dataset.facts) {
-    if (window.getSelection().isCollapsed) {
-      event.preventDefault();
+    event.preventDefault();
+    if (window.getSelection().isCollapsed || event.detail === 0) {
       openPanel(link, { focus: event.detail === 0 });
     }
   } else {
@@ -245,18 +247,29 @@ function onClick(event) {
   }
 }
 
-function pointAtAddress() {
-  const place = decodeURIComponent(window.location.hash.slice(1));
-  if (place.startsWith("fact-")) {
-    point(place.slice("fact-".length));
+// No selection can begin in a link, and a reader must be able to select any words: while the button of the mouse is down
+// a highlight is no link.
+function letSelect(event) {
+  const link = event.target.closest("a.fact");
+  if (link && event.button === 0) {
+    const address = link.getAttribute("href");
+    link.removeAttribute("href");
+    window.addEventListener("pointerup", () => link.setAttribute("href", address), { once: true });
+    window.addEventListener("pointercancel", () => link.setAttribute("href", address), { once: true });
   }
 }
 
+function pointAtAddress() {
+  const [, fact] = /^#(?:fact|about)-(.+)$/.exec(decodeURIComponent(window.location.hash)) ?? [];
+  if (fact) {
+    point(fact);
+  }
+}
+
+// From here on classes say what is pointed at and which document is shown, not the address alone.
+document.getElementById("case").classList.add("live");
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", onClick);
 window.addEventListener("hashchange", pointAtAddress);
-// A link cannot be dragged over: its words are to be selected like all others.
-for (const link of note.querySelectorAll("a.fact")) {
-  link.draggable = false;
-}
+note.addEventListener("pointerdown", letSelect);
 pointAtAddress();

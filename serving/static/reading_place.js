@@ -25,7 +25,6 @@ const numberOf = (article) => Number(article.id.slice("document-".length));
 
 // `number` of the document to show by itself, or null: all of them.
 function arrange(number) {
-  pane.classList.add("live");
   pane.classList.toggle("alone", number !== null);
   for (const article of articles) {
     article.classList.toggle("folded", number !== null && numberOf(article) !== number);
@@ -84,12 +83,12 @@ function startArrangement() {
     return;
   }
   const asked = Number(new URL(window.location.href).searchParams.get("show"));
-  const target = document.querySelector(".document :target")?.closest(".document");
+  const target = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
+  const holder = target?.closest(".document");
   if (isAlone() || shelf.get("arrangement") === "alone") {
-    arrange(target ? numberOf(target) : asked || 1);
-    document.querySelector(":target")?.scrollIntoView({ block: "center" });
+    arrange(holder ? numberOf(holder) : asked || 1);
+    target?.scrollIntoView({ block: "center" });
   }
-  pane.classList.add("live");
   pane.addEventListener("click", onDocumentLink);
   pane.addEventListener("reveal", (event) => {
     const article = event.detail.closest(".document");

@@ -91,5 +91,5 @@ def test_the_pages_work_without_javascript(chromium: Browser, server: RunningSer
     page.get_by_role("link", name="PA-plain").click()
     page.locator(".evidence-list a").first.click()
     assert "#fact-" in page.url
-    assert page.locator(".anchor:target").is_visible()
+    assert page.locator(".note-text [id^='fact-']:target").is_visible()
     context.close()
