@@ -49,9 +49,21 @@ function goTo(place) {
   }
 }
 
+// Where the two panes scroll on their own, the right one shows what belongs to the left one. Where the page is one
+// column, that would take the reader away from the note.
+function besides(fact) {
+  const item = document.querySelector(`.evidence-list a[href="#fact-${CSS.escape(fact)}"]`)?.closest("li");
+  if (item?.offsetParent && getComputedStyle(item.closest(".reading")).overflowY === "auto") {
+    item.scrollIntoView({ block: "nearest" });
+  }
+}
+
 function showFact(fact) {
   goTo(`fact-${fact}`);
   point(fact);
+  if (!walk?.closest(".reading .tree")) {
+    besides(fact);
+  }
   document.getElementById(`fact-${fact}`)?.scrollIntoView({ block: "center" });
 }
 
@@ -59,7 +71,7 @@ function begin(link) {
   document.querySelector(".walking")?.classList.remove("walking");
   walk = link;
   step = -1;
-  (link.closest(".statement") ?? link).classList.add("walking");
+  link.closest(".statement")?.classList.add("walking");
 }
 
 function move(link, by) {
@@ -104,9 +116,9 @@ function openPanel(piece, { focus = false } = {}) {
   panel.hidden = false;
   at = piece;
   const about = facts.find(({ uses }) => uses.length);
-  if (about) {
+  if (about && getComputedStyle(document.querySelector(".reading")).overflowY === "auto") {
     goTo(`about-${about.fact}`);
-    document.getElementById(`about-${about.fact}`)?.scrollIntoView({ block: "nearest" });
+    besides(about.fact);
   }
   point(facts[0].fact);
   announcer.textContent = facts.map((one) => one.said).join("; ");
