@@ -12,6 +12,11 @@ let at = null; // the highlight whose panel was opened last
 
 const piecesOf = (fact) => note.querySelectorAll(`[data-facts~="${CSS.escape(fact)}"]`);
 
+// Others on this page may listen: which fact the reader looked at, by a criterion or by its highlight.
+function tell(fact) {
+  document.dispatchEvent(new CustomEvent("greenlane:evidence", { detail: { factId: fact } }));
+}
+
 function point(fact) {
   for (const piece of document.querySelectorAll(".pointed, .pointed-cue")) {
     piece.classList.remove("pointed", "pointed-cue");
@@ -59,6 +64,7 @@ function besides(fact) {
 }
 
 function showFact(fact) {
+  tell(fact);
   goTo(`fact-${fact}`);
   point(fact);
   if (!walk?.closest(".reading .tree")) {
@@ -121,6 +127,7 @@ function openPanel(piece, { focus = false } = {}) {
     besides(about.fact);
   }
   point(facts[0].fact);
+  tell(facts[0].fact);
   announcer.textContent = facts.map((one) => one.said).join("; ");
   if (focus) {
     panel.focus({ preventScroll: true });

@@ -279,7 +279,46 @@ def test_on_paper_the_whole_note_and_the_criteria_are_there_without_scrolling(
         assert page.locator(part).is_visible()
     for pane in (".documents", ".reading"):
         assert page.locator(pane).evaluate("pane => pane.scrollHeight <= pane.clientHeight + 1")
+    folded = page.locator("details.spare .wording, details.spare .explanation")
+    heights = folded.evaluate_all("parts => parts.map(part => part.getBoundingClientRect().height)")
+    assert heights
+    assert min(heights) > 0
     negated = page.locator(".note-text .fact.negated").first
     assert "overline" in negated.evaluate("mark => getComputedStyle(mark).textDecorationLine")
     assert page.locator(".documents-head").is_hidden()
     page.close()
+
+
+def test_a_highlight_s_panel_leaves_the_reader_at_the_note_where_the_page_is_one_column(page: Page) -> None:
+    page.set_viewport_size({"width": 640, "height": 360})
+    open_case(page, "PA-plain")
+    highlight = page.locator(".note-text a.fact").first
+    highlight.scroll_into_view_if_needed()
+    before = page.evaluate("window.scrollY")
+    highlight.click()
+    assert page.locator("#fact-panel").is_visible()
+    assert page.evaluate("window.scrollY") == before
+
+
+def test_without_javascript_the_score_is_a_page_with_a_way_back(chromium: Browser, server: RunningServer) -> None:
+    context = chromium.new_context(base_url=server.url, java_script_enabled=False)
+    page = context.new_page()
+    open_case(page, "PA-plain")
+    page.locator("details.score summary").click()
+    page.get_by_role("link", name="Show the score").click()
+    page.wait_for_url("**/score")
+    assert page.locator("#score").is_visible()
+    page.get_by_role("link", name="Back to the case").click()
+    page.wait_for_url("**/cases/*")
+    assert page.locator("h1").inner_text() == "PA-plain"
+    context.close()
+
+
+def test_looking_at_evidence_is_told_to_who_listens(page: Page) -> None:
+    open_case(page, "PA-plain")
+    page.evaluate(
+        "() => { window.seen = []; addEventListener('greenlane:evidence', e => seen.push(e.detail.factId), true) }"
+    )
+    page.keyboard.press("n")
+    shown = page.evaluate("location.hash").removeprefix("#fact-")
+    assert page.evaluate("window.seen") == [shown]
