@@ -35,23 +35,17 @@ function point(fact) {
   }
 }
 
-// Puts the place into the address without a step in the history, for Back leads to the worklist; keeps the focus.
+// Puts the place into the address without a step in the history, for Back leads to the worklist; the focus stays.
 function goTo(place) {
   const target = document.getElementById(place);
   if (!target) {
     return;
   }
-  const focused = document.activeElement;
   for (let closed = target.closest("details:not([open])"); closed; closed = closed.closest("details:not([open])")) {
     closed.open = true;
   }
   note.dispatchEvent(new CustomEvent("reveal", { detail: target }));
-  window.location.replace(`#${encodeURIComponent(place)}`);
-  if (focused === document.body) {
-    document.activeElement.blur();
-  } else {
-    focused?.focus({ preventScroll: true });
-  }
+  window.history.replaceState(null, "", `#${encodeURIComponent(place)}`);
 }
 
 // Where the two panes scroll on their own, the right one shows what belongs to the left one. Where the page is one
@@ -262,6 +256,7 @@ function onClick(event) {
     } else if (place.startsWith("about-")) {
       event.preventDefault();
       goTo(place);
+      document.getElementById(place).scrollIntoView({ block: "center" });
     }
   }
 }
