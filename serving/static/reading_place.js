@@ -98,13 +98,40 @@ function startArrangement() {
   });
 }
 
+// Marks come and go with their tags, and lines break anew: what the reader looks at must not move.
+let held = null;
+
+function holdPlace() {
+  const head = pane.querySelector(".documents-head").getBoundingClientRect().bottom;
+  const inSight = (piece) => {
+    const { top } = piece.getBoundingClientRect();
+    return top >= head && top < window.innerHeight;
+  };
+  const pieces = [...pane.querySelectorAll(".note-text .pointed"), ...pane.querySelectorAll(".note-text [data-facts]")];
+  const piece = pieces.find(inSight);
+  held = piece && { piece, top: piece.getBoundingClientRect().top };
+}
+
+function restorePlace() {
+  if (held) {
+    const scroller = getComputedStyle(pane).overflowY === "auto" ? pane : window;
+    scroller.scrollBy(0, held.piece.getBoundingClientRect().top - held.top);
+  }
+}
+
 function keepCheckBoxes() {
+  const head = pane.querySelector(".documents-head");
+  head.addEventListener("pointerdown", holdPlace, { capture: true });
+  head.addEventListener("keydown", holdPlace, { capture: true });
   for (const box of pane.querySelectorAll(".documents-head input[type=checkbox]")) {
     const kept = shelf.get(box.id);
     if (kept !== null) {
       box.checked = kept === "on";
     }
-    box.addEventListener("change", () => shelf.set(box.id, box.checked ? "on" : "off"));
+    box.addEventListener("change", () => {
+      shelf.set(box.id, box.checked ? "on" : "off");
+      restorePlace();
+    });
   }
 }
 

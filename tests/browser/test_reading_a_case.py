@@ -322,3 +322,24 @@ def test_looking_at_evidence_is_told_to_who_listens(page: Page) -> None:
     page.keyboard.press("n")
     shown = page.evaluate("location.hash").removeprefix("#fact-")
     assert page.evaluate("window.seen") == [shown]
+
+
+def test_taking_marks_away_leaves_the_reader_at_the_same_words(
+    chromium: Browser, real_server: RunningServer, bodies: list[dict[str, Any]]
+) -> None:
+    longest = max(bodies[:50], key=lambda body: len(body["documents"][0]["text"]))
+    case = stored(real_server)[longest["external_id"]]
+    page = chromium.new_page(base_url=real_server.url, viewport={"width": 1280, "height": 720})
+    page.goto(f"/cases/{case['authorization_id']}")
+    for _ in range(12):
+        page.keyboard.press("j")
+    where = "document.querySelector('.note-text .pointed').getBoundingClientRect().top"
+    before = page.evaluate(where)
+    box = page.locator("label", has=page.locator("#only-evidence")).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 10, box["y"] + 10)
+    assert page.locator("#only-evidence").is_checked()
+    assert page.evaluate(where) == pytest.approx(before, abs=2)
+    page.keyboard.press("Space")
+    assert page.evaluate(where) == pytest.approx(before, abs=2)
+    page.close()
