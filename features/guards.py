@@ -77,6 +77,7 @@ _COPIED_WORDS = 9
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd]")
 _PAGE = re.compile(r"\bpage\s{1,3}(?P<page>\d{1,3})\s{1,3}of\s{1,3}(?P<of>\d{1,3})\b", re.IGNORECASE)
 _MOST_PAGES = 999
+_MOST_RUNS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,9 @@ def sides_disagree(request: AuthorizationRequest) -> bool:
 
 def unreadable(document: Document) -> str | None:
     """Why a document cannot be read by a machine, in words; None where it can."""
-    if document.content_type != READABLE_CONTENT_TYPE:
+    if document.unread is not None:
+        return document.unread
+    if document.content_type != READABLE_CONTENT_TYPE and document.read_by is None:
         return "is not plain text"
     text = document.text
     if len(text) > MOST_CHARACTERS:
@@ -172,6 +175,33 @@ def _reading_guards(request: AuthorizationRequest) -> Iterable[Guard]:
         elif missing_pages(document):
             pages = ", ".join(str(page) for page in missing_pages(document)[:5])
             yield Guard("missing_pages", f"Document {document.document_id} says it has more pages; missing: {pages}.")
+        yield from _file_guards(document)
+
+
+def _file_guards(document: Document) -> Iterable[Guard]:
+    """What the reader of the file was in doubt about."""
+    name = f"Document {document.document_id}"
+    if document.unread_pages and document.unread is None:
+        yield Guard(
+            "unreadable_document", f"{name} could not be read in full: {pages_in_words(document.unread_pages)}."
+        )
+    if document.recognized_pages and not document.trusts_recognition:
+        pages = pages_in_words(document.recognized_pages)
+        yield Guard("recognized_text", f"{name} is a picture of text, which a machine may misread: {pages}.")
+    for problem in document.problems:
+        yield Guard(problem.code, f"{name} {problem.message}.")
+
+
+def pages_in_words(pages: Sequence[int]) -> str:
+    """Page numbers from 1, runs of them as a range: "pages 1-300", "page 3", "pages 2, 5-7 and others"."""
+    runs: list[list[int]] = []
+    for page in pages:
+        if runs and page == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], page]
+        else:
+            runs.append([page])
+    words = ", ".join("-".join(map(str, run)) for run in runs[:_MOST_RUNS])
+    return f"page{'s' if len(pages) > 1 else ''} {words}{' and others' if len(runs) > _MOST_RUNS else ''}"
 
 
 def about_someone_else(document: Document, request: AuthorizationRequest) -> str | None:

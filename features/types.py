@@ -1,12 +1,13 @@
 """What flows through the house: requests, documents, facts, criteria, feature vectors. Frozen, without I/O.
 
 Field names are those of the interface, so nothing is translated on the way. Offsets are Python string indices
-(code points) into a document's text exactly as it was received. Units are UCUM codes.
+(code points) into a document's text exactly as it was received or read from its file. Units are UCUM codes.
 """
 
 from __future__ import annotations
 
 import datetime
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -34,14 +35,45 @@ DocumentType = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentProblem:
+    """A doubt about a document that was read: a guard's code and words that complete "Document d1 ...", ours alone."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a request. ``text`` is what was received, to the character; offsets point into it."""
+    """One document of a request. ``text`` is what was received, to the character; offsets point into it.
+
+    For anything but plain text, ``text`` is what a reader got out of the file, and the fields after ``content_type`` are
+    that reader's: ``page_starts`` are ascending offsets into ``text``, one a page, the first 0; ``read_by`` names the reader
+    and its version, None for a text as received; ``unread`` says in words why nothing could be read; pages (from 1) that
+    could not be read, or only by optical recognition, are listed. ``trusts_recognition``: the deployment lets recognized
+    text open the fast lane.
+    """
 
     document_id: str
     text: str
     type: DocumentType = "other"
     date: datetime.date | None = None
     content_type: str = "text/plain"
+    page_starts: tuple[int, ...] = (0,)
+    read_by: str | None = None
+    unread: str | None = None
+    unread_pages: tuple[int, ...] = ()
+    recognized_pages: tuple[int, ...] = ()
+    problems: tuple[DocumentProblem, ...] = ()
+    trusts_recognition: bool = False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether ``text`` is what the document says: sent as text, or read from the file."""
+        return self.unread is None and (self.content_type == "text/plain" or self.read_by is not None)
+
+    def page_of(self, offset: int) -> int:
+        """The page, from 1, on which the character at ``offset`` of the text stands."""
+        return max(1, bisect_right(self.page_starts, offset))
 
 
 @dataclass(frozen=True, slots=True)
