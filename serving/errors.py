@@ -49,6 +49,14 @@ class UnknownAuthorizationError(ServingError):
     title = "No authorization has this id"
 
 
+class UnknownDocumentError(ServingError):
+    """The authorization has no document of this id."""
+
+    status = 404
+    slug = "not-found"
+    title = "The authorization has no document of this id"
+
+
 class ContentConflictError(ServingError):
     """The external id, or the id of a document, is already stored with other content."""
 
@@ -111,6 +119,14 @@ class UnknownPersonError(ServingError):
     status = 404
     slug = "unknown-person"
     title = "Nobody has this id"
+
+
+class ServiceStoppingError(ServingError):
+    """The service is stopping; what was accepted is triaged when it starts again."""
+
+    status = 503
+    slug = "service-stopping"
+    title = "The service is stopping"
 
 
 class DecisionRefusedError(ServingError):

@@ -62,6 +62,61 @@ class Settings(BaseModel):
         title="GREENLANE_BODY_LIMIT",
         description="Largest request body in bytes; more is answered with 413.",
     )
+    document_bytes: int = Field(
+        default=15_000_000,
+        ge=1024,
+        title="GREENLANE_DOCUMENT_BYTES",
+        description="Largest file that is read, in bytes; a larger one is stored and goes to a nurse unread.",
+    )
+    document_pages: int = Field(
+        default=1000, ge=1, title="GREENLANE_DOCUMENT_PAGES", description="Most pages of a file that is read."
+    )
+    document_characters: int = Field(
+        default=2_000_000,
+        ge=1000,
+        le=2_000_000,
+        title="GREENLANE_DOCUMENT_CHARACTERS",
+        description="Most characters of text a file may hold.",
+    )
+    document_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        title="GREENLANE_DOCUMENT_SECONDS",
+        description="Most seconds one file may take to read, optical recognition apart.",
+    )
+    document_memory: int = Field(
+        default=1_000_000_000,
+        ge=256_000_000,
+        title="GREENLANE_DOCUMENT_MEMORY",
+        description="Most bytes of memory the process that reads a file may take.",
+    )
+    document_processes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        title="GREENLANE_DOCUMENT_PROCESSES",
+        description="How many files are read at once, each in a process of its own.",
+    )
+    ocr: bool = Field(
+        default=True,
+        title="GREENLANE_OCR",
+        description="Recognize text in pictures where Tesseract is installed; `off` leaves them to a nurse unread.",
+    )
+    ocr_seconds: float = Field(
+        default=240,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        title="GREENLANE_OCR_SECONDS",
+        description="Most seconds optical recognition may take for one file; pages beyond stay unread.",
+    )
+    ocr_fast_track: bool = Field(
+        default=False,
+        title="GREENLANE_OCR_FAST_TRACK",
+        description="`on` lets a request whose text was recognized in pictures be fast-tracked.",
+    )
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
