@@ -5,20 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from features.request import EXAMPLE_REQUEST
+from features.types import Document
 from models.types import Route
 from serving.deps import Body, Service
 from serving.errors import InvalidParameterError, StoreUnavailableError
 from serving.paging import cursor_after, position_of
 from serving.problems import PROBLEM_TYPE
-from serving.schemas import CaseListBody, HealthBody, ReadinessBody, TriageResultBody
+from serving.schemas import CaseListBody, DocumentTextBody, HealthBody, ReadinessBody, TriageResultBody
 from serving.store import ListedCase
 
 PAGE_SIZE = 50
 MOST_PER_PAGE = 200
+MOST_DOCUMENTS = 100_000
 
 router = APIRouter()
 
@@ -98,6 +100,25 @@ def post_documents(authorization_id: str, body: Body, service: Service) -> Respo
     return _json(service.add_documents(authorization_id, body))
 
 
+@router.get(
+    "/v1/authorizations/{authorization_id}/documents/{number}/text",
+    response_model=DocumentTextBody,
+    responses=_problems(404, 422, 503),
+    summary="The text of one document, which facts point into",
+    tags=["authorizations"],
+)
+def get_document_text(
+    authorization_id: str,
+    number: Annotated[int, Path(ge=1, le=MOST_DOCUMENTS, description="From 1, in the order they came")],
+    service: Service,
+) -> JSONResponse:
+    """Documents are numbered because their ids are the sender's, who may put a name there.
+
+    For plain text what was sent, for anything else what its reader found, with its pages and what it could not read.
+    """
+    return JSONResponse(_text_of(service.document(authorization_id, number)))
+
+
 @router.post(
     "/v1/triage",
     responses={200: _answer("The answer; nothing is stored."), **_problems(400, 413, 422, 503)},
@@ -164,6 +185,20 @@ def readyz(request: Request, service: Service) -> JSONResponse:
 def metrics(request: Request) -> Response:
     """Counts and times without any content of requests."""
     return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _text_of(document: Document) -> dict[str, Any]:
+    return {
+        "document_id": document.document_id,
+        "content_type": document.content_type,
+        "text": document.text,
+        "pages": [{"page": page, "start": start} for page, start in enumerate(document.page_starts, start=1)],
+        "read_by": document.read_by,
+        "unread": document.unread,
+        "unread_pages": list(document.unread_pages),
+        "recognized_pages": list(document.recognized_pages),
+        "problems": [{"code": problem.code, "message": problem.message} for problem in document.problems],
+    }
 
 
 def _listed(case: ListedCase) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from features.errors import RequestRefusedError
 from features.request import DocumentsBody, RequestBody
 from models.versions import pipeline_version
 from serving import api, pages, problems, score_page
+from serving.documents.pool import ReadingPool
 from serving.errors import ServingError
 from serving.gate import Gate
 from serving.metrics import Metrics
@@ -48,11 +49,13 @@ def create_app(
     store = Store.open(settings.database_url, migrate_always=migrate)
     metrics = Metrics()
     reader = Reader.load(settings)
+    documents = ReadingPool.of(settings)
     service = AuthorizationService(
         store,
         triage or reader.triage,
         audit_share=settings.audit_share,
         metrics=metrics,
+        documents=documents,
         draw=draw,
     )
     app = FastAPI(
@@ -69,6 +72,7 @@ def create_app(
     app.state.service = service
     app.state.store = store
     app.state.people = PeopleStore(store)
+    app.state.documents = documents
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
@@ -89,6 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     recovery.start()
     yield
     stopping.set()
+    app.state.documents.close()
     recovery.join(timeout=30)
     app.state.store.close()
 

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from serving.documents.pool import ReadingPool
     from serving.reading import Reader
     from serving.store import Store
 
@@ -123,7 +124,8 @@ def triage_command(
     from serving.request_files import request_entries
 
     chosen = output or (ResultFormat.TABLE if sys.stdout.isatty() else ResultFormat.JSONL)
-    read = list(request_entries(files))
+    with _reading_pool() as pool:
+        read = list(request_entries(files, pool))
     failed = _name_failures((entry.place, entry.problems) for entry in read)
     requests = [entry.request for entry in read if entry.request is not None]
     if not requests:
@@ -146,7 +148,10 @@ def triage_command(
 
 @app.command("extract")
 def extract_command(
-    notes: Annotated[list[str], typer.Argument(help="Notes as text files; - reads standard input.")],
+    notes: Annotated[
+        list[str],
+        typer.Argument(help="Notes as text, PDF, RTF, DOCX, HTML, C-CDA, FHIR or pictures; - is standard input."),
+    ],
     output: Annotated[FactFormat | None, typer.Option("--format", help="Table on a terminal, JSON otherwise.")] = None,
     jsonl: Annotated[
         str | None, typer.Option("--jsonl", metavar="FIELD", help="The files are JSON Lines; notes stand in FIELD.")
@@ -157,7 +162,8 @@ def extract_command(
     from serving.note_reading import facts_as_html, facts_as_json, facts_as_table, read_note
 
     chosen = output or (FactFormat.TABLE if sys.stdout.isatty() else FactFormat.JSON)
-    found = list(notes_of(notes, field=jsonl))
+    with _reading_pool() as pool:
+        found = list(notes_of(notes, field=jsonl, pool=pool))
     failed = _name_failures((note.place, note.problems) for note in found)
     readable = [note for note in found if note.text is not None]
     if not readable:
@@ -287,7 +293,8 @@ def evaluate_cases_command(
     from serving.evaluation_output import case_lines, expected_cases
     from serving.request_files import request_entries
 
-    cases, problems = expected_cases(list(request_entries(files)))
+    with _reading_pool() as pool:
+        cases, problems = expected_cases(list(request_entries(files, pool)))
     failed = _name_failures(problems)
     if not cases:
         raise typer.Exit(UNUSABLE)
@@ -396,6 +403,14 @@ def _store() -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def _reading_pool() -> ReadingPool:
+    """Processes that read files other than plain text, as the settings say; to be closed."""
+    from serving.documents.pool import ReadingPool
+    from serving.settings import load_settings
+
+    return ReadingPool.of(load_settings())
 
 
 def _reader() -> Reader:

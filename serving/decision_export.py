@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from features.request import READABLE_CONTENT_TYPE, request_to_json
+from features.types import Document
 from models.decisions import HISTORY_COLUMNS, Decision, DecisionSource, Outcome
 from models.types import Route
 from serving.errors import ExportError
@@ -102,10 +103,20 @@ def _source(decided: Decision, *, audited: bool) -> DecisionSource:
 def _request(case: PastCase) -> dict[str, Any]:
     record = request_to_json(case.request)
     for shown, (received, _) in zip(record["documents"], case.documents, strict=True):
-        if received.document.content_type != READABLE_CONTENT_TYPE:
+        document = received.document
+        if document.content_type == READABLE_CONTENT_TYPE:
+            continue
+        if _read_without_doubt(document):
+            # What triage saw is what training should see, whether or not it can read files.
+            shown["content_type"] = READABLE_CONTENT_TYPE
+        else:
             del shown["text"]
             shown["data"] = base64.b64encode(received.content).decode()
     return record
+
+
+def _read_without_doubt(document: Document) -> bool:
+    return document.has_text and not (document.unread_pages or document.recognized_pages or document.problems)
 
 
 def _model_version(case: PastCase) -> str | None:

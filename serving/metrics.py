@@ -27,6 +27,13 @@ class Metrics:
             buckets=_TRIAGE_SECONDS,
             registry=self._registry,
         )
+        self._documents = Histogram(
+            "greenlane_document_seconds",
+            "Reading one file that is not plain text.",
+            ["readable"],
+            buckets=_TRIAGE_SECONDS,
+            registry=self._registry,
+        )
         self._http = Histogram(
             "greenlane_http_seconds",
             "Answering one HTTP request.",
@@ -45,6 +52,10 @@ class Metrics:
     def time_triage(self, seconds: float) -> None:
         """Record how long one request took to read and route."""
         self._triage.observe(seconds)
+
+    def time_document(self, seconds: float, *, readable: bool) -> None:
+        """Record how long one file took to read, and whether anything could be read."""
+        self._documents.labels("yes" if readable else "no").observe(seconds)
 
     def time_http(self, method: str, path: str, status: int, seconds: float) -> None:
         """Record one answer; ``path`` is the route's template, never the path that was called."""

@@ -31,6 +31,8 @@ class ReadNote:
 def read_note(note: Note) -> ReadNote:
     """Read one note as an undated document."""
     document = Document(DOCUMENT_ID, note.text or "")
+    if note.read is not None:
+        document = note.read.applied_to(document)
     return ReadNote(note.place, document, tuple(extract([document])))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from features.errors import PolicyError
 from features.extract import extract
@@ -28,6 +28,7 @@ class Reader:
     champion: Champion
     fast_track_enabled: bool
     checks: Mapping[str, str] = field(default_factory=dict)
+    trusts_recognition: bool = False
 
     @classmethod
     def load(cls, settings: Settings) -> Reader:
@@ -56,10 +57,13 @@ class Reader:
         for name, state in {"model": champion.state(), **checks}.items():
             if state != "ok":
                 _log.warning("%s: %s", name, state)
-        return cls(champion, settings.fast_track_enabled, checks)
+        return cls(champion, settings.fast_track_enabled, checks, settings.ocr_fast_track)
 
     def triage(self, request: AuthorizationRequest) -> TriageResult:
         """:func:`models.triage.triage` with this reader's model and switch."""
+        if self.trusts_recognition:
+            documents = tuple(replace(document, trusts_recognition=True) for document in request.documents)
+            request = replace(request, documents=documents)
         return triage(request, bundle=self.champion.current(), fast_track_enabled=self.fast_track_enabled)
 
     def readiness(self) -> dict[str, str]:

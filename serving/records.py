@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from features.request import request_to_json
+from features.request import READABLE_CONTENT_TYPE, request_to_json
 from features.types import AuthorizationRequest, Coverage, Diagnosis, Document, Member, Provider, Service
+from serving.documents.pool import ReadingPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,15 @@ class ReceivedDocument:
     @property
     def wording(self) -> str | None:
         """SHA-256 over the words alone, whatever their case and layout; None for a text too short to be one person's."""
-        words = re.findall(r"\w+", self.document.text.lower())
-        if len(words) < FEWEST_OWN_WORDS:
-            return None
-        return hashlib.sha256(" ".join(words).encode()).hexdigest()
+        return wording_of(self.document.text)
+
+
+def wording_of(text: str) -> str | None:
+    """SHA-256 over the words of a text alone, whatever their case and layout; None for one too short to be one person's."""
+    words = re.findall(r"\w+", text.lower())
+    if len(words) < FEWEST_OWN_WORDS:
+        return None
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()
 
 
 FEWEST_OWN_WORDS = 40
@@ -57,6 +63,14 @@ def received_documents(documents: Sequence[Document], bodies: Sequence[Mapping[s
         ReceivedDocument(document, base64.b64decode(body["data"]) if body.get("data") else document.text.encode())
         for document, body in zip(documents, bodies, strict=True)
     ]
+
+
+def read_received(received: ReceivedDocument, pool: ReadingPool) -> Document:
+    """A received document as triage sees it: plain text as it is, a file as its reader found it."""
+    document = received.document
+    if document.content_type == READABLE_CONTENT_TYPE:
+        return document
+    return pool.read(received.content, document.content_type).applied_to(document)
 
 
 def fingerprint(request: AuthorizationRequest, documents: Sequence[ReceivedDocument], *, clock_given: bool) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from features.errors import RequestRefusedError
-from features.request import parse_request
+from features.request import READABLE_CONTENT_TYPE, parse_request
 from features.types import AuthorizationRequest
+from serving.documents.pool import ReadingPool
 from serving.errors import UnreadableBodyError
 from serving.json_body import parse_json
+from serving.records import read_received, received_documents
 
 EVALUATION_FIELDS = ("expected_route", "expected_why", "trap")
 """What evaluation files say beside the request. These never reach triage."""
@@ -55,8 +57,8 @@ def entries(names: Iterable[str]) -> Iterator[Entry]:
         yield from _of_file(name, content)
 
 
-def request_entries(names: Iterable[str]) -> Iterator[RequestEntry]:
-    """Every request of the files, validated, the evaluation fields taken out first."""
+def request_entries(names: Iterable[str], pool: ReadingPool | None = None) -> Iterator[RequestEntry]:
+    """Every request of the files, validated, the evaluation fields taken out first; ``pool`` reads its documents."""
     for entry in entries(names):
         if entry.problems:
             yield RequestEntry(entry.place, None, {}, entry.problems)
@@ -66,10 +68,21 @@ def request_entries(names: Iterable[str]) -> Iterator[RequestEntry]:
             expected = {field: str(data[field]) for field in EVALUATION_FIELDS if field in data}
             data = {field: value for field, value in data.items() if field not in EVALUATION_FIELDS}
         try:
-            yield RequestEntry(entry.place, parse_request(data), expected)
+            request = parse_request(data)
+            yield RequestEntry(entry.place, with_files_read(request, data["documents"], pool), expected)
         except RequestRefusedError as error:
             problems = tuple(f"{field}: {message}" for field, message in error.problems)
             yield RequestEntry(entry.place, None, expected, problems)
+
+
+def with_files_read(
+    request: AuthorizationRequest, bodies: Sequence[Mapping[str, Any]], pool: ReadingPool | None
+) -> AuthorizationRequest:
+    """The request with the text of its files, read from the bodies it was parsed from; as it is without a ``pool``."""
+    if pool is None or all(document.content_type == READABLE_CONTENT_TYPE for document in request.documents):
+        return request
+    received = received_documents(request.documents, bodies)
+    return replace(request, documents=tuple(read_received(document, pool) for document in received))
 
 
 def _of_file(name: str, content: bytes) -> Iterator[Entry]:

@@ -126,6 +126,29 @@ class TriageResultBody(_Body):
     pipeline_version: str
 
 
+class PageBody(_Body):
+    """A page of a document: ``start`` is the offset of its first character in the document's text."""
+
+    page: int = Field(ge=1)
+    start: int = Field(ge=0)
+
+
+class DocumentTextBody(_Body):
+    """The text of a document that the offsets of facts point into. ``read_by`` names the reader of a file and its version,
+    null for plain text as it was sent; ``unread`` says why nothing could be read, null where something was.
+    """
+
+    document_id: str
+    content_type: str
+    text: str
+    pages: list[PageBody] = Field(min_length=1)
+    read_by: str | None
+    unread: str | None
+    unread_pages: list[int]
+    recognized_pages: list[int]
+    problems: list[ReasonBody]
+
+
 class ListedServiceBody(_Body):
     """What is asked for."""
 

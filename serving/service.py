@@ -17,15 +17,16 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from features.errors import OffsetError, RequestRefusedError
-from features.request import DocumentsBody, parse_request, refusal, to_documents
-from features.types import AuthorizationRequest
+from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_request, refusal, to_documents
+from features.types import AuthorizationRequest, Document
 from models.clocks import due_at
 from models.result import result_to_json, trace_to_json
 from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
+from serving.documents.pool import ReadingPool
 from serving.json_body import parse_json
 from serving.metrics import Metrics
-from serving.records import ReceivedDocument, dumps, fingerprint, received_documents
+from serving.records import ReceivedDocument, dumps, fingerprint, read_received, received_documents
 from serving.store import CaseStatus, ListedCase, ListPosition, Store, StoredRequest, StoredResult
 from serving.ulid import UlidSource
 
@@ -81,6 +82,7 @@ class AuthorizationService:
         *,
         audit_share: float,
         metrics: Metrics,
+        documents: ReadingPool,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw: Callable[[], float] | None = None,
     ) -> None:
@@ -88,6 +90,7 @@ class AuthorizationService:
         self._triage = triage
         self._audit_share = audit_share
         self._metrics = metrics
+        self._documents = documents
         self._clock = clock
         self._draw = draw or secrets.SystemRandom().random
         self._next_id = UlidSource()
@@ -116,8 +119,9 @@ class AuthorizationService:
 
     def preview(self, body: bytes) -> str:
         """The result of a request as JSON text, nothing stored and nothing drawn for the audit. Raises as `submit`."""
-        request, _, _ = _parse(body, self._clock())
-        return dumps(result_to_json(self._switched(self._read(request))))
+        request, received, _ = _parse(body, self._clock())
+        read = replace(request, documents=tuple(read_received(document, self._documents) for document in received))
+        return dumps(result_to_json(self._switched(self._read(read))))
 
     def add_documents(self, authorization_id: str, body: bytes) -> str:
         """Add documents and triage again; the earlier result stays in the history. Returns the new result as JSON text.
@@ -145,6 +149,14 @@ class AuthorizationService:
         latest = self._finish(authorization_id)
         stored = self._store.request(authorization_id)
         return Case(stored, latest, self._store.history(authorization_id))
+
+    def document(self, authorization_id: str, number: int) -> Document:
+        """The ``number``-th document of a case, from 1, as it was read.
+
+        Raises UnknownAuthorizationError or UnknownDocumentError.
+        """
+        self._finish(authorization_id)
+        return self._store.document(authorization_id, number)
 
     def cases(
         self,
@@ -189,11 +201,30 @@ class AuthorizationService:
             stored = self._store.request(authorization_id)
             if self._store.count_attempt(authorization_id) > MOST_ATTEMPTS:
                 return self._keep(stored, system_error_result(stored.request))
-            return self._keep(stored, self._read(stored.request))
+            return self._read_and_keep(stored)
 
     def _complete(self, stored: StoredRequest) -> StoredResult:
         with self._case(stored.authorization_id):
-            return self._keep(stored, self._read(stored.request))
+            return self._read_and_keep(stored)
+
+    def _read_and_keep(self, stored: StoredRequest) -> StoredResult:
+        stored = self._with_files_read(stored)
+        return self._keep(stored, self._read(stored.request))
+
+    def _with_files_read(self, stored: StoredRequest) -> StoredRequest:
+        """The request with the text of its files, each read once and stored before anything is triaged on it."""
+        waiting = [d for d in stored.request.documents if d.content_type != READABLE_CONTENT_TYPE and d.read_by is None]
+        if not waiting:
+            return stored
+        for file in self._store.unread_documents(stored.authorization_id):
+            begin = time.perf_counter()
+            read = self._documents.read(file.content, file.content_type)
+            self._store.keep_reading(stored.authorization_id, file.document_id, read)
+            self._metrics.time_document(time.perf_counter() - begin, readable=read.unread is None)
+        # Those of this revision alone: more may have come meanwhile, and belong to the next.
+        now_read = {d.document_id: d for d in self._store.request(stored.authorization_id).request.documents}
+        documents = tuple(now_read[document.document_id] for document in stored.request.documents)
+        return replace(stored, request=replace(stored.request, documents=documents))
 
     def _case(self, authorization_id: str) -> threading.Lock:
         """What one thread holds while it triages a case, so that a repeat waits instead of counting as an attempt."""

@@ -22,13 +22,15 @@ from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
 from models.types import Route, TriageResult
 from serving.database import database_errors, is_migrated, migrate, open_engine
+from serving.documents.read_document import ReadDocument
 from serving.errors import (
     ContentConflictError,
     DecisionRefusedError,
     StoreUnavailableError,
     UnknownAuthorizationError,
+    UnknownDocumentError,
 )
-from serving.records import ReceivedDocument, dumps, likeness, request_from_record, request_record
+from serving.records import ReceivedDocument, dumps, likeness, request_from_record, request_record, wording_of
 from serving.tables import (
     AuthorizationRow,
     DecisionRow,
@@ -44,6 +46,7 @@ NEAR_DUPLICATE_SPAN = timedelta(days=30)
 
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""
+_LONGEST_READER = 200
 DEFAULT_TENANT = "default"
 
 CaseStatus = Literal["received", "triaged"]
@@ -59,6 +62,15 @@ class StoredRequest:
     revision: int
     attempts: int
     audit_selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadDocument:
+    """A file that waits for its reader."""
+
+    document_id: str
+    content_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +262,54 @@ class Store:
                 )
                 session.flush()
             return _stored_request(session, row), bool(new)
+
+    def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
+        """The documents that are not plain text and that no reader has seen yet, with their bytes."""
+        with self._reading() as session:
+            rows = session.scalars(
+                select(DocumentRow)
+                .where(
+                    DocumentRow.authorization_id == authorization_id,
+                    DocumentRow.content_type != READABLE_CONTENT_TYPE,
+                    DocumentRow.read_by.is_(None),
+                )
+                .order_by(DocumentRow.position)
+            )
+            return tuple(UnreadDocument(row.document_id, row.content_type, row.content) for row in rows)
+
+    def keep_reading(self, authorization_id: str, document_id: str, read: ReadDocument) -> ReadDocument:
+        """Store what was read from a document, once: facts point into its text. Returns what is stored.
+
+        Raises UnknownDocumentError.
+        """
+        with self._write() as session:
+            row = session.get(DocumentRow, (authorization_id, document_id))
+            if row is None:
+                raise UnknownDocumentError("document_id: the authorization has no document of this id")
+            kept = _kept_reading(row)
+            if kept is not None:
+                return kept
+            row.extracted_text = read.text.encode()
+            row.read_by = read.read_by[:_LONGEST_READER]
+            row.reading = read.record()
+            row.wording = wording_of(read.text)
+            return read
+
+    def document(self, authorization_id: str, number: int) -> Document:
+        """The document that came as the ``number``-th, from 1, as triage sees it.
+
+        Raises UnknownAuthorizationError or UnknownDocumentError.
+        """
+        with self._reading() as session:
+            self._row(session, authorization_id)
+            row = session.scalar(
+                select(DocumentRow).where(
+                    DocumentRow.authorization_id == authorization_id, DocumentRow.position == number - 1
+                )
+            )
+            if row is None:
+                raise UnknownDocumentError("number: the authorization has fewer documents")
+            return _document(row)
 
     def count_attempt(self, authorization_id: str) -> int:
         """Count one more attempt to triage; returns how many there were, this one included."""
@@ -588,13 +648,21 @@ def _stored_request(session: Session, row: AuthorizationRow) -> StoredRequest:
 
 def _document(row: DocumentRow) -> Document:
     readable = row.content_type == READABLE_CONTENT_TYPE
-    return Document(
+    document = Document(
         document_id=row.document_id,
         text=row.content.decode() if readable else "",
         type=row.type,  # type: ignore[arg-type]  # validated against the same list when it was accepted
         date=date.fromisoformat(row.date) if row.date else None,
         content_type=row.content_type,
     )
+    read = _kept_reading(row)
+    return read.applied_to(document) if read is not None else document
+
+
+def _kept_reading(row: DocumentRow) -> ReadDocument | None:
+    if row.reading is None or row.extracted_text is None:
+        return None
+    return ReadDocument.from_record(row.extracted_text.decode(), row.reading)
 
 
 def _past_case(session: Session, row: AuthorizationRow) -> PastCase:

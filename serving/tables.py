@@ -100,7 +100,9 @@ class AuthorizationRow(Base):
 class DocumentRow(Base):
     """One document as received: ``content`` is UTF-8 for text/plain, the decoded bytes for everything else.
 
-    ``received_at`` is when it came to us, null where that was not recorded.
+    ``received_at`` is when it came to us, null where that was not recorded. What a reader got out of a file stands in
+    ``extracted_text`` (UTF-8), ``read_by`` (reader with its version) and ``reading`` (JSON: pages and doubts), all null for
+    plain text and until the file is read.
     """
 
     __tablename__ = "documents"
@@ -117,6 +119,9 @@ class DocumentRow(Base):
     wording: Mapped[str | None] = mapped_column(String(64), index=True)
     content: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    extracted_text: Mapped[bytes | None] = mapped_column(LargeBinary)
+    read_by: Mapped[str | None] = mapped_column(String(200))
+    reading: Mapped[str | None] = mapped_column(Text)
 
 
 class ResultRow(Base):
