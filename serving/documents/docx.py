@@ -117,12 +117,14 @@ class _Words:
             yield "\f"
         elif name == "r" and _is_hidden(element):
             self.problems[_HIDDEN] = None
+        elif name == "tc":
+            # A cell's last paragraph ends with the cell, not with a line.
+            yield "".join(piece for inner in element for piece in self._pieces(inner)).rstrip("\n")
+            yield "\t"
         else:
             for inner in element:
                 yield from self._pieces(inner)
-            if name == "tc":
-                yield "\t"
-            elif name in ("p", "tr"):
+            if name in ("p", "tr"):
                 yield "\n"
 
     def _look_for_files(self, element: Element, name: str) -> None:

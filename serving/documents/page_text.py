@@ -15,7 +15,8 @@ _UNPRINTABLE = dict.fromkeys(
     [*range(0x09), *range(0x0E, 0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFFFF], "\ufffd"
 )
 _SPACES = dict.fromkeys([0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " ")
-_TABLE = {**_UNPRINTABLE, **_UNSEEN, **_SPACES, **_LIGATURES, ord(_HYPHEN): "-"}
+_HYPHENS = dict.fromkeys([0x2010, 0x2011, ord(_HYPHEN)], "-")
+_TABLE = {**_UNPRINTABLE, **_UNSEEN, **_SPACES, **_LIGATURES, **_HYPHENS}
 _TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
