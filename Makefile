@@ -58,7 +58,7 @@ format: $(READY) ## bring the code into shape
 	@$(BIN)/ruff format .
 
 lock: $(READY) ## renew requirements.lock from pyproject.toml (needs uv on the PATH)
-	uv pip compile --universal --python-version 3.11 --extra serving --extra training --group dev --group browser \
+	uv pip compile --universal --python-version 3.11 --extra serving --extra ocr --extra training --group dev --group browser \
 		pyproject.toml --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
 
 clean: ## remove the environment and everything the demo made

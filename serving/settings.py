@@ -105,7 +105,7 @@ class Settings(BaseModel):
         description="Recognize text in pictures where Tesseract is installed; `off` leaves them to a nurse unread.",
     )
     ocr_seconds: float = Field(
-        default=240,
+        default=120,
         gt=0,
         le=3600,
         allow_inf_nan=False,

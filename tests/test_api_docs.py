@@ -26,7 +26,10 @@ def client(tmp_path: Path) -> TestClient:
 def test_every_setting_is_documented_with_its_default() -> None:
     documented = dict(re.findall(r"^\| `(GREENLANE_\w+)` \| `([^`]+)` \|", TEXT, re.MULTILINE))
     expected = {
-        field.title: "on" if field.default is True else str(field.default) for field in Settings.model_fields.values()
+        field.title: {True: "on", False: "off"}[field.default]
+        if isinstance(field.default, bool)
+        else str(field.default)
+        for field in Settings.model_fields.values()
     }
     assert documented == expected
 

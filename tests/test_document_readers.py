@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 import zlib
 
@@ -134,6 +135,30 @@ def test_what_is_typed_into_a_form_is_read() -> None:
 
 def test_a_form_that_does_not_show_its_content_is_a_doubt() -> None:
     assert codes(read(form_pdf("eight weeks", drawn=False))) == ["unread_form"]
+
+
+def test_a_page_whose_font_gives_its_characters_no_meaning_is_unread() -> None:
+    names = b"".join(b"/g%d" % number for number in range(26))
+    made = pdf_of_objects(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R/F2 7 0 R>>>>>>",
+            stream(b"BT /F1 11 Tf 50 700 Td (abcdefghijk) Tj /F2 11 Tf 0 -50 Td (The first lines are drawn.) Tj ET"),
+            b"<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar 97/LastChar 122/Widths["
+            + b"1 " * 26
+            + b"]/Encoding<</Type/Encoding/Differences[97"
+            + names
+            + b"]>>/CharProcs<<"
+            + b"".join(b"/g%d 6 0 R" % number for number in range(26))
+            + b">>>>",
+            stream(b"1 0 d0 0 0 1 1 re f"),
+            b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        ]
+    )
+    found = read(made)
+    assert found.unread_pages == (1,)
+    assert "The first lines are drawn." in found.text
 
 
 def test_files_inside_a_pdf_are_a_doubt() -> None:
@@ -363,6 +388,24 @@ def test_the_bytes_decide_and_the_contradiction_is_a_doubt() -> None:
 )
 def test_beyond_a_limit_nothing_is_half_read(limits: dict[str, int], why: str) -> None:
     assert read(pdf(NOTE, NOTE, NOTE), **limits).unread == why
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"page_starts": [0, 99]},
+        {"page_starts": [0, 3, 2]},
+        {"page_starts": []},
+        {"unread_pages": [4]},
+        {"problems": [["Quillfeather", "said"]]},
+        {"unread": "is odd"},
+        {"page_starts": None},
+    ],
+)
+def test_a_record_that_breaks_the_laws_of_a_reading_is_refused(wrong: dict[str, object]) -> None:
+    record = {**json.loads(read(NOTE.encode()).record()), **wrong}
+    with pytest.raises((ValueError, TypeError)):
+        ReadDocument.from_record("Ten words.", json.dumps(record))
 
 
 def test_extracted_text_is_normalised_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from document_files import NOTE, SCANNED, attachment, faxed_pdf, fhir, picture_file
@@ -12,10 +13,11 @@ from serving_cases import request_body
 
 from features.request import parse_request
 from features.types import AuthorizationRequest
-from models.triage import triage
 from serving.documents.limits import Limits
 from serving.documents.pool import ReadingPool
 from serving.documents.readers import read_content
+from serving.reading import Reader
+from serving.settings import Settings
 
 pytest.importorskip("pytesseract", reason="the extra ocr is not installed (pip install 'greenlane[ocr]')")
 if shutil.which("tesseract") is None:
@@ -72,22 +74,25 @@ def test_recognition_works_within_the_limits_of_a_reading_process() -> None:
         assert pool.read(picture_file("PNG"), "image/png").text == SCANNED
 
 
-def with_recognized(*, trusted: bool) -> AuthorizationRequest:
+def with_recognized() -> AuthorizationRequest:
     body = request_body(documents=[{"document_id": "d1", "content_type": "image/png", "data": "iVBORw0KGgo="}])
     request = parse_request(body)
     read = read_content(picture_file("PNG"), "image/png", LIMITS)
-    document = read.applied_to(request.documents[0])
-    return replace(request, documents=(replace(document, trusts_recognition=trusted),))
+    return replace(request, documents=(read.applied_to(request.documents[0]),))
 
 
-def test_recognized_text_is_evidence_but_not_for_the_fast_lane() -> None:
-    result = triage(with_recognized(trusted=False), bundle=None)
+def reader(folder: Path, *, trusting: bool) -> Reader:
+    return Reader.load(Settings(model_dir=folder, ocr_fast_track=trusting))
+
+
+def test_recognized_text_is_evidence_but_not_for_the_fast_lane(tmp_path: Path) -> None:
+    result = reader(tmp_path, trusting=False).triage(with_recognized())
     assert {"physical_therapy", "saddle_anesthesia"} <= {fact.concept for fact in result.facts}
     assert [reason.message for reason in result.reasons if reason.code == "recognized_text"] == [
         "Document d1 is a picture of text, which a machine may misread: page 1."
     ]
 
 
-def test_a_deployment_may_trust_recognition() -> None:
-    result = triage(with_recognized(trusted=True), bundle=None)
+def test_a_deployment_may_trust_recognition(tmp_path: Path) -> None:
+    result = reader(tmp_path, trusting=True).triage(with_recognized())
     assert "recognized_text" not in {reason.code for reason in result.reasons}

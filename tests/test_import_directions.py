@@ -24,6 +24,13 @@ ONLY_IN = {
     "mlflow": {"training/tracking.py", "training/request_model.py"},
     "spacy": {"features/pipeline.py", "features/sentences.py", "features/facts.py"},
     "medspacy": {"features/pipeline.py", "features/sentences.py", "features/facts.py"},
+    # Each reads what strangers send, so it runs in the processes of serving/documents/pool.py and nowhere else.
+    "pypdfium2": {"serving/documents/pdf.py"},
+    "striprtf": {"serving/documents/rtf.py"},
+    "defusedxml": {"serving/documents/markup.py"},
+    "pytesseract": {"serving/documents/recognition.py"},
+    "PIL": {"serving/documents/pictures.py", "serving/documents/recognition.py"},
+    "zipfile": {"serving/documents/docx.py", "serving/documents/sniffing.py"},
 }
 OUTSIDE_OF_ROOM = {
     "features": {
@@ -110,6 +117,12 @@ def test_importing_a_room_loads_nothing_heavy(room: str) -> None:
     code = f"import json, sys, {room}; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert HEAVY.isdisjoint(json.loads(printed))
+
+
+def test_importing_the_service_loads_nothing_that_reads_files() -> None:
+    code = "import json, sys, serving.service; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"pypdfium2", "striprtf", "defusedxml", "pytesseract", "PIL"}.isdisjoint(json.loads(printed))
 
 
 def test_a_room_is_only_its_public_door_after_import() -> None:

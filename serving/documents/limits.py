@@ -21,7 +21,7 @@ class Limits:
     seconds: float = 60
     memory_bytes: int = 1_000_000_000
     recognition: bool = True
-    recognition_seconds: float = 240
+    recognition_seconds: float = 120
     unpacked_bytes: int = 100_000_000
     unpacked_ratio: int = 200
     picture_pixels: int = 64_000_000

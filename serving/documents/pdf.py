@@ -26,6 +26,9 @@ _LARGE_SHARE = 0.2
 """A picture that covers more of the page may hold writing; letterheads and signatures cover less."""
 _LARGE_PIXELS = 500_000
 """The same for a picture inside a form, whose place on the page is not known: 700 x 700 pixels."""
+_SAMPLE = 500
+_MOST_UNMAPPED = 0.02
+"""So many characters of a page are looked at, and so many of them may be ones the font gives no meaning: bullets, logos."""
 _NESTED = 8
 _POINTS_AN_INCH = 72
 _INVISIBLE = (3, 7)
@@ -86,22 +89,27 @@ def _page(
             # What is typed into forms and notes is drawn into the page; only then does the page's text hold it.
             page.flatten()
     with closing(pdf[number]) as page:
-        text = _text_of(page)
+        text, garbled = _text_of(page)
         if not all(_squeezed(value) in _squeezed(text) for value in fields):
             problems[_FIELDS] = None
         seen = _look(page)
         if seen.outside:
             problems[_HIDDEN] = None
-        if seen.pictured and not seen.invisible_text:
+        if (seen.pictured or garbled) and not seen.invisible_text:
             found = _recognized(page, limits, recognition)
             return replace(found, text=f"{text}\n{found.text}" if text.strip() else found.text)
-        return Page(text, recognized=seen.invisible_text and bool(text.strip()))
+        return Page(text, unread=garbled, recognized=seen.invisible_text and bool(text.strip()))
 
 
-def _text_of(page: PdfPage) -> str:
+def _text_of(page: PdfPage) -> tuple[str, bool]:
+    """The text of a page, and whether its font does not tell which characters it shows."""
+    import pypdfium2.raw as pdfium
+
     with closing(page.get_textpage()) as textpage:
-        text: str = textpage.get_text_range(errors="replace")
-        return text
+        count = textpage.count_chars()
+        sample = range(0, count, max(1, count // _SAMPLE))
+        unmapped = sum(pdfium.FPDFText_HasUnicodeMapError(textpage, index) == 1 for index in sample)
+        return textpage.get_text_range(errors="replace"), unmapped > _MOST_UNMAPPED * len(sample)
 
 
 def _recognized(page: PdfPage, limits: Limits, recognition: Recognition | None) -> Page:

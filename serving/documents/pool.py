@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import logging
 import os
@@ -207,7 +208,8 @@ class _ReadingProcess:
 def _failed(kind: str) -> _ReadingFailedError:
     if kind == "MemoryError":
         return _ReadingFailedError("needs more memory than a document may use", kind)
-    return _ReadingFailedError("could not be read", kind if kind.isidentifier() else "an odd answer")
+    # A process that a document took over could answer with the document's words.
+    return _ReadingFailedError("could not be read", kind if hasattr(builtins, kind) else "another error")
 
 
 def _environment(folder: str) -> dict[str, str]:

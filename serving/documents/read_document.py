@@ -14,6 +14,20 @@ PAGE_BREAK = "\f\n"
 """Between two pages. The line feed lets a heading that opens a page stand at the start of a line."""
 
 
+PROBLEM_CODES = frozenset(
+    {
+        "document_type_mismatch",
+        "hidden_text",
+        "tracked_changes",
+        "unread_attachment",
+        "unread_form",
+        "unread_part",
+        "unread_picture",
+    }
+)
+"""Every doubt a reader may raise; a code is a label of the metrics, so no reader makes one up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page as a reader found it. ``unread``: something on it could not be read; ``recognized``: its text comes from
@@ -77,9 +91,12 @@ class ReadDocument:
 
     @classmethod
     def from_record(cls, text: str, record: str) -> ReadDocument:
-        """The inverse of :meth:`record`. Raises ValueError, TypeError or KeyError for anything else."""
+        """The inverse of :meth:`record`. Raises ValueError, TypeError or KeyError for anything else.
+
+        A record may come from a process that a hostile document took over, so the laws of a reading are held against it.
+        """
         data = json.loads(record)
-        return cls(
+        read = cls(
             text=text,
             read_by=str(data["read_by"]),
             page_starts=tuple(int(start) for start in data["page_starts"]),
@@ -88,6 +105,12 @@ class ReadDocument:
             recognized_pages=tuple(int(page) for page in data["recognized_pages"]),
             problems=tuple(DocumentProblem(str(code), str(message)) for code, message in data["problems"]),
         )
+        starts, pages = read.page_starts, {*read.unread_pages, *read.recognized_pages}
+        in_order = starts[:1] == (0,) and list(starts) == sorted(starts) and starts[-1] <= len(text)
+        known = all(problem.code in PROBLEM_CODES for problem in read.problems)
+        if not (in_order and known and pages <= set(range(1, len(starts) + 1)) and (read.unread is None or not text)):
+            raise ValueError("the record is no reading")
+        return read
 
 
 def unread_document(why: str, read_by: str, problems: Sequence[DocumentProblem] = ()) -> ReadDocument:
