@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 import zlib
 
@@ -361,6 +362,21 @@ def test_an_attachment_elsewhere_beside_one_inside_is_a_doubt() -> None:
     found = read(fhir(attachment(NOTE.encode(), "text/plain"), {"url": "https://elsewhere.example/2"}))
     assert squeezed(found.text) == NOTE
     assert codes(found) == ["unread_attachment"]
+
+
+@pytest.mark.parametrize(
+    ("library", "content", "why"),
+    [
+        ("pypdfium2", pdf(NOTE), "is PDF, and what reads it is not installed"),
+        ("striprtf.striprtf", rtf(NOTE), "is RTF, and what reads it is not installed"),
+        ("defusedxml", docx(NOTE), "is DOCX, and what reads it is not installed"),
+    ],
+)
+def test_without_its_library_a_file_goes_to_a_nurse(
+    library: str, content: bytes, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    assert read(content).unread == why
 
 
 def test_files_in_files_end_somewhere() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 from building import VISIT, days_before, document, request
 
-from features.guards import about_someone_else, copied_from_policy, requested_side, unreadable
+from features.guards import about_someone_else, copied_from_policy, pages_in_words, requested_side, unreadable
 from features.policy import load_policies
 from features.reading import read
-from features.types import Coverage, Diagnosis, Guard, Member, Service
+from features.types import Coverage, Diagnosis, Document, DocumentProblem, Guard, Member, Service
 
 MAN = Member(date(1968, 4, 12), "M-1", "male")  # 58 on the day of the visit
 WOMAN = Member(date(1968, 4, 12), "M-1", "female")
@@ -195,3 +196,41 @@ def test_documents_older_than_the_policy_allows_go_to_a_nurse() -> None:
     old = document("Low back pain.", day=days_before(500))
     assert "documents_too_old" in codes(old)
     assert "documents_too_old" not in codes(old, document("Low back pain.", "d2"))
+
+
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [
+        ((3,), "page 3"),
+        ((2, 3), "pages 2-3"),
+        ((2, 5, 6, 7, 9), "pages 2, 5-7, 9"),
+        (tuple(range(1, 40, 2)), "pages 1, 3, 5, 7, 9, 11, 13, 15 and others"),
+    ],
+)
+def test_pages_are_named_shortly(pages: tuple[int, ...], words: str) -> None:
+    assert pages_in_words(pages) == words
+
+
+def test_every_doubt_about_a_file_is_a_guard() -> None:
+    read = replace(
+        document("Low back pain for 3 months."),
+        content_type="application/pdf",
+        read_by="pdf 1",
+        page_starts=(0, 4, 9),
+        unread_pages=(2,),
+        recognized_pages=(3,),
+        problems=(DocumentProblem("unread_attachment", "holds other files that were not read"),),
+    )
+    assert {"unreadable_document", "recognized_text", "unread_attachment"} <= codes(read)
+    assert "recognized_text" not in codes(replace(read, trusts_recognition=True))
+    assert unreadable(read) is None
+
+
+def test_a_file_that_could_not_be_read_has_one_reason_and_no_facts() -> None:
+    unread = Document("d1", "", content_type="application/pdf", read_by="pool 1", unread="took too long to read")
+    asked = request(unread)
+    reading = read(asked)
+    assert reading.facts == ()
+    assert [g.message for g in reading.guards if g.code == "unreadable_document"] == [
+        "Document d1 took too long to read."
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from features.types import AuthorizationRequest, Document
 from models.result import result_to_json, trace_to_json
 from models.types import Route
 from serving.database import migration_config, open_engine
+from serving.documents.read_document import ReadDocument
 from serving.errors import ContentConflictError, StoreUnavailableError, UnknownAuthorizationError
 from serving.records import ReceivedDocument, dumps, request_from_record, request_record
 from serving.store import ListPosition, Store, StoredRequest
@@ -260,3 +263,28 @@ def test_a_database_of_the_first_schema_keeps_its_rows_and_tells_when_documents_
         share = connection.exec_driver_sql("SELECT audit_probability FROM authorizations").scalar()
     assert [str(moment)[:19] for moment in came] == ["2026-11-20 12:00:00", "2026-11-22 13:00:00"]
     assert share is None
+
+
+def test_what_was_read_from_files_leaves_and_comes_back_with_the_schema(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/greenlane.db")
+    config = migration_config()
+
+    def run(step: Callable[[Config, str], None], revision: str) -> None:
+        with engine.execution_options(writes=True).begin() as connection:
+            config.attributes["connection"] = connection
+            step(config, revision)
+
+    run(command.upgrade, "head")
+    store = Store(engine)
+    wanted = replace(request(), documents=(Document("d1", "", content_type="application/pdf"),))
+    case = accept(store, wanted).authorization_id
+    read = ReadDocument("First.\f\nSecond.", "pdf 1", (0, 8), recognized_pages=(2,))
+    store.keep_reading(case, "d1", read)
+    assert store.document(case, 1) == read.applied_to(wanted.documents[0])
+    assert store.unread_documents(case) == ()
+    run(command.downgrade, "0003")
+    run(command.upgrade, "head")
+    assert [file.document_id for file in store.unread_documents(case)] == ["d1"]
+    assert store.keep_reading(case, "d1", read) == read
+    assert store.keep_reading(case, "d1", ReadDocument("Other.", "pdf 2")) == read
+    engine.dispose()

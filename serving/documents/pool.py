@@ -32,6 +32,7 @@ _DOCUMENTS_EACH = 200
 """A process is replaced after so many documents, so that what a library leaks goes with it."""
 _BYTES_A_CHARACTER = 4
 _RECORD_BYTES = 4_000_000
+_LOOKS = 100
 _TAKEN_ALONG = ("PATH", "LANG", "LC_ALL", "TZ", "TESSDATA_PREFIX", "LD_LIBRARY_PATH", "SYSTEMROOT")
 """Of the environment; nothing else, so that no secret of the service is within a document's reach."""
 
@@ -144,6 +145,8 @@ class _ReadingProcess:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.served = 0
+        self._ending = threading.Lock()
+        self._ended = False
         self._folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         ours, theirs = socket.socketpair()
         with theirs:
@@ -189,20 +192,32 @@ class _ReadingProcess:
 
     def end(self) -> None:
         """Kill it with everything it started, and remove its folder. May be called twice."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        with self._ending:
+            if self._ended:
+                # Its number may belong to another process by now.
+                return
+            self._ended = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         self._channel.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _died(self) -> _ReadingFailedError:
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            code = 0
-        if code == -signal.SIGXCPU:
+        ended_by = self._signal()
+        if ended_by == signal.SIGXCPU:
             return _ReadingFailedError("took too long to read", "processor time")
-        return _ReadingFailedError("could not be read: its reader broke off", f"exit {code}")
+        return _ReadingFailedError("could not be read: its reader broke off", f"signal {ended_by}")
+
+    def _signal(self) -> int:
+        """The signal that ended it, 0 where there was none. It is left to :meth:`end` to reap it."""
+        for _ in range(_LOOKS):
+            with contextlib.suppress(ChildProcessError):
+                found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+                if found is not None:
+                    return found.si_status if found.si_code in (os.CLD_KILLED, os.CLD_DUMPED) else 0
+            time.sleep(0.01)
+        return 0
 
 
 def _failed(kind: str) -> _ReadingFailedError:
