@@ -72,6 +72,14 @@ def test_one_process_reads_one_document_after_the_other(pool: ReadingPool) -> No
     assert readers() - before == process
 
 
+def test_a_process_that_runs_is_taken_before_another_is_started() -> None:
+    before = readers()
+    with ReadingPool(QUICK, processes=4) as pool:
+        for _ in range(3):
+            pool.read(rtf(NOTE), "")
+        assert len(readers() - before) == 1
+
+
 def test_nothing_is_started_before_a_file_comes() -> None:
     before = readers()
     with ReadingPool(QUICK):
@@ -149,21 +157,19 @@ def test_a_document_in_its_reader_while_the_service_stops_is_not_called_unreadab
             reading.result(timeout=10)
 
 
-def test_a_reader_whose_service_is_gone_ends_and_cleans_up(pool: ReadingPool) -> None:
+def test_a_reader_whose_service_is_gone_ends_and_cleans_up(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from serving.documents.pool import ReadingPool; from serving.documents.limits import Limits\n"
+        "import os; from serving.documents.pool import ReadingPool; from serving.documents.limits import Limits\n"
         "ReadingPool(Limits(recognition=False), processes=1).read(b'Some words here.', '')\n"
-        "print('ready', flush=True); os.kill(os.getpid(), 9)"
+        "print(len(os.listdir(os.environ['TMPDIR'])), flush=True); os.kill(os.getpid(), 9)"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    before = set(Path("/tmp").glob("greenlane-*"))  # noqa: S108  (where the processes' folders are made)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert run.stdout == "ready\n"
-    assert run.returncode == -signal.SIGKILL
-    deadline = time.monotonic() + 10
-    while set(Path("/tmp").glob("greenlane-*")) - before and time.monotonic() < deadline:  # noqa: S108
+    assert (run.stdout, run.returncode) == ("1\n", -signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while list(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert set(Path("/tmp").glob("greenlane-*")) <= before  # noqa: S108
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_knows_no_secret_of_the_service(pool: ReadingPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,8 @@ class ReadingPool:
 
     def __init__(self, limits: Limits, *, processes: int = 2) -> None:
         self._limits = limits
-        self._turns: queue.SimpleQueue[_ReadingProcess | None] = queue.SimpleQueue()
+        # Last in, first out: a process that runs is taken before another is started.
+        self._turns: queue.LifoQueue[_ReadingProcess | None] = queue.LifoQueue()
         self._processes: set[_ReadingProcess] = set()
         self._changing = threading.Lock()
         self._closed = False
