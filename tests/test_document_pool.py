@@ -160,7 +160,7 @@ def test_a_document_in_its_reader_while_the_service_stops_is_not_called_unreadab
 def test_a_reader_whose_service_is_gone_ends_and_cleans_up(tmp_path: Path) -> None:
     code = (
         "import os; from serving.documents.pool import ReadingPool; from serving.documents.limits import Limits\n"
-        "ReadingPool(Limits(recognition=False), processes=1).read(b'Some words here.', '')\n"
+        "pool = ReadingPool(Limits(recognition=False), processes=1); pool.read(b'Some words here.', '')\n"
         "print(len(os.listdir(os.environ['TMPDIR'])), flush=True); os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
