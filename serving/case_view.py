@@ -13,14 +13,13 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from features.request import READABLE_CONTENT_TYPE
 from features.types import CriterionResult, Document, Fact, Status
 from models.result import result_from_trace_text
 from models.types import Reason
 from serving.criterion_tree import CriterionView, criterion_tree
 from serving.fact_words import BODY_PART, CATEGORIES, category_class, category_words, spoken
 from serving.marked_text import marked_text
-from serving.page_breaks import page_starts
+from serving.page_breaks import pages_of
 from serving.service import Case
 from serving.store import StoredResult
 from serving.views import ROUTE_WORDS, DueClock, due_clock, told_reasons
@@ -145,14 +144,13 @@ def _document_views(
 def _document_view(
     document: Document, number: int, facts: Sequence[Fact], used: Collection[str], *, shown: bool
 ) -> DocumentView:
-    readable = document.content_type == READABLE_CONTENT_TYPE or bool(document.text)
-    starts = page_starts(document.text)
+    starts = pages_of(document)
     return DocumentView(
         number=number,
         document_id=document.document_id,
         title=spoken(document.type).capitalize(),
         date=document.date.isoformat() if document.date else "undated",
-        text=marked_text(document, facts, used, starts) if readable else None,
+        text=marked_text(document, facts, used, starts) if document.has_text else None,
         pages=len(starts),
         marks=len(facts),
         evidence=sum(fact.fact_id in used for fact in facts),

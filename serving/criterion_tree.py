@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from features.types import CriterionResult, Document, Fact
 from serving.fact_words import fact_words, spoken
-from serving.page_breaks import page_at, page_starts
+from serving.page_breaks import page_at, pages_of
 
 STATUS_WORDS = {
     "met": ("✓", "met"),
@@ -101,7 +101,7 @@ def _places(
 ) -> dict[str, str]:
     """Where each fact of the evidence stands: the document's type and date, and the page where there are several."""
     used = {fact_id for criterion in criteria for fact_id in criterion.evidence}
-    by_id = {document.document_id: (document, page_starts(document.text)) for document in documents}
+    by_id = {document.document_id: (document, pages_of(document)) for document in documents}
     found: dict[str, str] = {}
     for fact in facts:
         if fact.fact_id in used:
