@@ -137,6 +137,22 @@ class DecisionRefusedError(ServingError):
     title = "The decision cannot be recorded"
 
 
+class AnchorError(ServingError):
+    """What was given as an anchor of the trail is none."""
+
+    status = 422
+    slug = "anchor"
+    title = "This is no anchor of the trail"
+
+
+class TooManySightsError(ServingError):
+    """A browser reports more of what was seen than anybody can look at."""
+
+    status = 429
+    slug = "too-many-sights"
+    title = "Too much was reported as seen at once"
+
+
 class ExportError(ServingError):
     """An export cannot be written; the message names the file."""
 

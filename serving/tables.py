@@ -301,6 +301,8 @@ class TrailRow(Base):
     __table_args__ = (
         Index("ix_trail_case", "authorization_id", "number"),
         Index("ix_trail_person", "person_id", "number"),
+        Index("ix_trail_action", "action", "number"),
+        Index("ix_trail_at", "at"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)

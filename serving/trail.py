@@ -6,9 +6,11 @@ An entry holds ids, kinds and versions: never note text, a name or a birth date.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -22,6 +24,21 @@ FIRST_HASH = "0" * 64
 
 _TRAIL_LOCK = 0x67726E6C
 """PostgreSQL's advisory lock under which the next entry's number and hash are found."""
+
+
+HASHED = (
+    "number",
+    "tenant",
+    "at",
+    "person_id",
+    "role",
+    "sign_in_id",
+    "action",
+    "authorization_id",
+    "details",
+    "previous_hash",
+)
+"""The fields an entry's hash is over, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +58,24 @@ class Entry:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over every field, the previous entry's hash among them."""
-        fields = [
-            self.number,
-            self.tenant,
-            self.at.astimezone(UTC).isoformat(timespec="microseconds"),
-            self.person_id,
-            self.role,
-            self.sign_in_id,
-            self.action,
-            self.authorization_id,
-            self.details,
-            self.previous_hash,
-        ]
+        """SHA-256 over every field, the previous entry's hash among them. Raises where a field is not what it should be."""
+        at = self.at.astimezone(UTC).isoformat(timespec="microseconds")
+        fields = [getattr(self, name) if name != "at" else at for name in HASHED]
         return hashlib.sha256(dumps(fields).encode()).hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The details as values; empty where they are not a JSON object (somebody changed the entry)."""
+        try:
+            values = json.loads(self.details)
+        except ValueError:
+            return {}
+        return values if isinstance(values, dict) else {}
+
+
+def entry_of(row: TrailRow) -> Entry:
+    """A stored row as the entry it is."""
+    return Entry(**{name: getattr(row, name) for name in HASHED})
 
 
 def record(
@@ -88,20 +109,6 @@ def record(
         details=dumps(dict(details or {})),
         previous_hash=last.hash if last else FIRST_HASH,
     )
-    session.add(
-        TrailRow(
-            number=entry.number,
-            tenant=entry.tenant,
-            at=entry.at,
-            person_id=entry.person_id,
-            role=entry.role,
-            sign_in_id=entry.sign_in_id,
-            action=entry.action,
-            authorization_id=entry.authorization_id,
-            details=entry.details,
-            previous_hash=entry.previous_hash,
-            hash=entry.hash,
-        )
-    )
+    session.add(TrailRow(**{name: getattr(entry, name) for name in HASHED}, hash=entry.hash))
     session.flush()
     return entry.number

@@ -102,6 +102,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_trail_case", "trail", ["authorization_id", "number"])
     op.create_index("ix_trail_person", "trail", ["person_id", "number"])
+    op.create_index("ix_trail_action", "trail", ["action", "number"])
+    op.create_index("ix_trail_at", "trail", ["at"])
     _refuse_changes_to_the_trail()
 
     # Not in a batch: SQLite would make the table anew, and documents point to it.
@@ -148,6 +150,12 @@ def _refuse_changes_to_the_trail() -> None:
             f"CREATE TRIGGER trail_refuses_{change.lower()} BEFORE {change} ON trail "
             "BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END"
         )
+    # INSERT OR REPLACE would overwrite an entry without any trigger on DELETE.
+    op.execute(
+        "CREATE TRIGGER trail_refuses_replacing BEFORE INSERT ON trail "
+        "WHEN EXISTS (SELECT 1 FROM trail WHERE number = NEW.number) "
+        "BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END"
+    )
 
 
 def downgrade() -> None:
