@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from functools import cache
 from http import HTTPStatus
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from models.types import Route
 from serving.case_view import case_view
-from serving.deps import Service
+from serving.deps import Reader, Service
 from serving.errors import UnknownAuthorizationError
 from serving.paging import cursor_after, position_of
+from serving.rendering import render_page
 from serving.service import AuthorizationService, Case
+from serving.sights import case_opened
 from serving.ulid import is_ulid
 from serving.views import ROUTE_WORDS, WorklistTab, WorklistView, worklist_row
 
@@ -39,23 +39,27 @@ def worklist(service: Service, cursor: str | None = None, route: Route | None = 
         next_href=_href(route, more) if more else None,
         is_first=cursor is None,
     )
-    return page("worklist.html", view=view)
+    return render_page("worklist.html", view=view)
 
 
 @router.get("/cases/{authorization_id}")
-def case(authorization_id: str, service: Service, show: str | None = None) -> HTMLResponse:
+def case(
+    request: Request, authorization_id: str, service: Service, who: Reader, show: str | None = None
+) -> HTMLResponse:
     """One case: the documents with their evidence, the policy's criteria beside them.
 
     ``show`` is the number of a document to show by itself; anything else shows them all, one below the other.
     """
     alone = int(show) if show is not None and re.fullmatch("[1-9][0-9]{0,3}", show) else None
-    view = case_view(known_case(authorization_id, service), datetime.now(UTC), alone=alone)
-    return page("case.html", view=view)
+    found = known_case(authorization_id, service)
+    opened = case_opened(request.app.state.store, who, authorization_id, found.latest)
+    view = case_view(found, datetime.now(UTC), alone=alone)
+    return render_page("case.html", who=who, view=view, opened=opened)
 
 
 def error_page(_request: Request, status: int) -> HTMLResponse:
     """An error for a browser: what kind, and the way back."""
-    return page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
+    return render_page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
 
 
 def _tabs(counts: dict[Route | None, int], current: Route | None) -> tuple[WorklistTab, ...]:
@@ -73,25 +77,8 @@ def _href(route: Route | None, cursor: str | None) -> str:
     return f"/?{urlencode(given)}" if given else "/"
 
 
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("serving"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-
-
 def known_case(authorization_id: str, service: AuthorizationService) -> Case:
     """The case of an id that came in an address. Raises UnknownAuthorizationError."""
     if not is_ulid(authorization_id):
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
     return service.case(authorization_id)
-
-
-def page(template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
-    """A template of this room as an answer."""
-    return HTMLResponse(_templates().get_template(template).render(context), status_code=status_code)

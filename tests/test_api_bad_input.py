@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from serving_cases import NOTE, request_body
+from signing_in import sign_in
 
 from serving.app import create_app
 from serving.settings import Settings, load_settings
@@ -70,6 +71,7 @@ def test_five_megabytes_of_text_are_accepted_answered_and_shown(client: TestClie
     assert answer.status_code == 201
     assert answer.json()["route"] == "nurse_review"
     assert "system_error" not in _reasons(answer.json())
+    sign_in(client)
     page = client.get(f"/cases/{answer.json()['authorization_id']}")
     assert page.status_code == 200
     assert len(page.text) > len(text)
@@ -93,6 +95,7 @@ def test_no_word_of_a_note_reaches_any_log_at_the_most_verbose_level(
     words = "Zyxwvut Qponmlk"
     body = request_body("PA-zyxwvut", f"{words}: completed physical therapy, denies fever. {words}")
     body["member"] = {"member_id": "M-zyxwvut", "birth_date": "1968-04-12"}
+    sign_in(client)
     try:
         with caplog.at_level(0):
             for name, level in ((None, logging.NOTSET), ("sqlalchemy.engine", logging.DEBUG), ("PyRuSH", 0)):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from serving_cases import request_body
+from signing_in import sign_in
 
 from serving.app import create_app
 from serving.settings import Settings
@@ -33,6 +34,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("odd")
     settings = Settings(database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder)
     with TestClient(create_app(settings)) as client:
+        sign_in(client)
         yield client
 
 

@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from running_server import ROOT, RunningServer
 from serving_cases import always, request_body, routed
+from signing_in import sign_in
 
 from models.types import Route
 from serving.app import create_app
@@ -80,6 +81,7 @@ def test_a_case_page_does_not_tell_a_stopped_case_from_a_cautious_one(url: str, 
     switch(store, off=True)
     with client(url) as service:
         case = service.post("/v1/authorizations", json=request_body()).json()["authorization_id"]
+        sign_in(service)
         page = service.get(f"/cases/{case}").text
     assert "switched off" not in page
     assert "A nurse reviews this request." in page
