@@ -19,7 +19,7 @@ from starlette.responses import Response
 from features.errors import RequestRefusedError
 from features.request import DocumentsBody, RequestBody
 from models.versions import pipeline_version
-from serving import api, pages, problems, score_page
+from serving import api, pages, problems, score_page, sight_pages, trail_pages
 from serving.documents.pool import ReadingPool
 from serving.errors import ServingError
 from serving.gate import Gate
@@ -29,6 +29,7 @@ from serving.reading import Reader
 from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
 from serving.service import AuthorizationService, Triage
 from serving.settings import Settings
+from serving.sight_rate import SightRate
 from serving.store import Store
 
 _log = logging.getLogger("greenlane.serving")
@@ -73,11 +74,14 @@ def create_app(
     app.state.store = store
     app.state.people = PeopleStore(store)
     app.state.documents = documents
+    app.state.sight_rate = SightRate()
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
     app.include_router(pages.router)
     app.include_router(score_page.router)
+    app.include_router(sight_pages.router)
+    app.include_router(trail_pages.router)
     app.mount("/static", StaticFiles(packages=[("serving", "static")]), name="static")
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
