@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from serving.audit_cli import audit_app
+
 if TYPE_CHECKING:
     from serving.documents.pool import ReadingPool
     from serving.reading import Reader
@@ -71,6 +73,7 @@ fast_track_app = typer.Typer(
 app.add_typer(export_app, name="export")
 app.add_typer(import_app, name="import")
 app.add_typer(fast_track_app, name="fast-track")
+app.add_typer(audit_app, name="audit")
 
 
 class ResultFormat(StrEnum):

@@ -1,0 +1,103 @@
+"""``greenlane audit``: proof that the trail was not changed, an anchor to keep elsewhere, and the entries themselves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from serving.store import Store
+
+audit_app = typer.Typer(
+    help="The trail: who saw and did what, when.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class TrailFormat(StrEnum):
+    """How ``show`` prints."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+
+
+@audit_app.command("verify")
+def audit_verify(
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="NUMBER:HASH", help="An anchor kept elsewhere, which must still hold."),
+    ] = None,
+) -> None:
+    """Compute every hash again. Exit 1 names the first entry that does not hold and counts them."""
+    from serving.trail_chain import START, parse_anchor, verify
+
+    anchor = parse_anchor(since) if since is not None else START
+    with _store() as store:
+        state = verify(store, anchor=anchor)
+    if state.first is not None:
+        more = f", and {state.broken - 1} more places do not hold" if state.broken > 1 else ""
+        typer.echo(f"{state.first}{more}")
+        typer.echo(f"{state.checked} entries read, {state.broken} places broken")
+        raise typer.Exit(1)
+    kept = f"; nothing up to entry {anchor.number} was changed or removed since the anchor" if since else ""
+    typer.echo(f"{state.checked} entries hold{kept}")
+    typer.echo(f"head {state.head}")
+
+
+@audit_app.command("anchor")
+def audit_anchor() -> None:
+    """Print the newest entry's number and hash in one line, to keep where this database's keepers cannot change it."""
+    from serving.trail_chain import head_of
+
+    with _store() as store:
+        typer.echo(str(head_of(store)))
+
+
+@audit_app.command("show")
+def audit_show(
+    case: Annotated[str | None, typer.Option("--case", metavar="ID", help="Only of this case (our id).")] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", metavar="NAME", help="Only by who signs in under this name.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Only from then on (UTC)."),
+    ] = None,
+    output: Annotated[
+        TrailFormat | None, typer.Option("--format", help="Table on a terminal, JSON Lines otherwise.")
+    ] = None,
+) -> None:
+    """Print entries, oldest first."""
+    from serving.trail_output import entry_table, json_lines, trail_filter
+
+    chosen = output or (TrailFormat.TABLE if sys.stdout.isatty() else TrailFormat.JSONL)
+    with _store() as store:
+        wanted = trail_filter(store, case, person, since.replace(tzinfo=UTC) if since else None)
+        if chosen is TrailFormat.JSONL:
+            for line in json_lines(store, wanted):
+                typer.echo(line)
+        else:
+            from serving.terminal import show
+
+            show(entry_table(store, wanted))
+
+
+@contextmanager
+def _store() -> Iterator[Store]:
+    """The database of the settings, given back at the end."""
+    from serving.settings import load_settings
+    from serving.store import Store
+
+    store = Store.open(load_settings().database_url)
+    try:
+        store.check()
+        yield store
+    finally:
+        store.close()
