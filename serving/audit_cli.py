@@ -42,9 +42,9 @@ def audit_verify(
     with _store() as store:
         state = verify(store, anchor=anchor)
     if state.first is not None:
-        more = f", and {state.broken - 1} more places do not hold" if state.broken > 1 else ""
-        typer.echo(f"{state.first}{more}")
-        typer.echo(f"{state.checked} entries read, {state.broken} places broken")
+        typer.echo(str(state.first))
+        places = "1 place" if state.broken == 1 else f"{state.broken} places"
+        typer.echo(f"{state.checked} entries read, {places} broken")
         raise typer.Exit(1)
     kept = f"; nothing up to entry {anchor.number} was changed or removed since the anchor" if since else ""
     typer.echo(f"{state.checked} entries hold{kept}")

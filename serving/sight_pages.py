@@ -55,7 +55,7 @@ async def _reported(request: Request, who: Reader) -> _SeenBody:
     """The body, whichever of the two it is. Raises StaleFormError unless it carries this sign-in's ``form_token``."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         form = await posted_form(request, who)
-        given = {name: value for name, value in form.items() if value != ""}
+        given: dict[str, Any] = {name: value for name, value in form.items() if value != ""}
         outer = {name: given.pop(name) for name in ("form_token", "opened") if name in given}
         return _checked({**outer, "seen": [given]})
     body = b""

@@ -114,7 +114,7 @@ def case_with_external_id(store: Store, external_id: str) -> str | None:
         return session.scalar(query)
 
 
-def _query(store: Store, wanted: TrailFilter) -> Select[tuple[TrailRow]]:
+def _query(store: Store, wanted: TrailFilter) -> Select[TrailRow]:
     query = select(TrailRow).where(TrailRow.tenant == store.tenant)
     if wanted.authorization_id is not None:
         query = query.where(TrailRow.authorization_id == wanted.authorization_id)
@@ -130,6 +130,6 @@ def _query(store: Store, wanted: TrailFilter) -> Select[tuple[TrailRow]]:
     return query
 
 
-def _read(store: Store, query: Select[tuple[TrailRow]]) -> tuple[Entry, ...]:
+def _read(store: Store, query: Select[TrailRow]) -> tuple[Entry, ...]:
     with store.reading() as session:
         return tuple(entry_of(row) for row in session.scalars(query))

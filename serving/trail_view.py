@@ -99,11 +99,17 @@ def entry_line(
         at=moment(entry.at),
         who=name_of(entry.person_id, people),
         role=role_words(entry.role),
-        words=entry_words(entry, statements),
+        words=entry_words(entry, statements) + _about(entry, people),
         authorization_id=entry.authorization_id,
         external_id=external_ids.get(entry.authorization_id or "", entry.authorization_id or ""),
         versions=versions_words(entry),
     )
+
+
+def _about(entry: Entry, people: Mapping[str, Person]) -> str:
+    """Whom the entry is about, where it names somebody: who was added, who was assigned."""
+    named = (value for value in entry.facts.values() if isinstance(value, str) and value in people)
+    return "".join(f" ({people[person_id].display_name})" for person_id in named)
 
 
 def visit_line(visit: Visit, people: Mapping[str, Person]) -> VisitLine:
@@ -180,5 +186,5 @@ def name_of(person_id: str | None, people: Mapping[str, Person]) -> str:
 
 
 def moment(at: datetime) -> str:
-    """To the second, in UTC."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """To the second, in UTC, as the pages say once."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -95,6 +95,7 @@ def test_a_case_s_trail_tells_in_plain_words_who_saw_what(client: TestClient) ->
     sign_in(client, Role.AUDITOR, "eve_orr")
     said = words_of(client.get(f"/trail/cases/{case}").text)
     assert "Trail of PA-1" in said
+    assert "greenlane itself let somebody sign in from now on (Ann Lee)" in words_of(client.get("/trail").text)
     assert "Ann Lee nurse opened the case revision 1, policy lumbar-spine-mri 2026.1" in said
     assert "Ann Lee nurse opened the evidence for “Physical therapy was completed”" in said
     assert "0 s counted by the browser" in said
