@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -59,9 +59,7 @@ class Entry:
     @property
     def hash(self) -> str:
         """SHA-256 over every field, the previous entry's hash among them. Raises where a field is not what it should be."""
-        at = self.at.astimezone(UTC).isoformat(timespec="microseconds")
-        fields = [getattr(self, name) if name != "at" else at for name in HASHED]
-        return hashlib.sha256(dumps(fields).encode()).hexdigest()
+        return content_hash([getattr(self, name) if name != "at" else stamp(self.at) for name in HASHED])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -71,6 +69,19 @@ class Entry:
         except ValueError:
             return {}
         return values if isinstance(values, dict) else {}
+
+
+def content_hash(fields: Sequence[object]) -> str:
+    """SHA-256 over an entry's fields in the order of HASHED, its time as :func:`stamp` writes it.
+
+    Raises TypeError or ValueError for what JSON cannot hold.
+    """
+    return hashlib.sha256(dumps(fields).encode()).hexdigest()
+
+
+def stamp(at: datetime) -> str:
+    """A moment as it is hashed: UTC, to the microsecond."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def entry_of(row: TrailRow) -> Entry:

@@ -18,11 +18,12 @@ from sqlalchemy.engine import Row
 from serving.errors import AnchorError
 from serving.store import Store
 from serving.tables import TrailRow
-from serving.trail import FIRST_HASH, HASHED, Entry
+from serving.trail import FIRST_HASH, HASHED, content_hash, stamp
 
 BATCH = 2_000
 """Entries held in memory at a time."""
 
+_AT = HASHED.index("at")
 _ANCHOR = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 _COLUMNS = [
     # As the database holds it: a moment somebody changed into something else must not end the proof.
@@ -166,10 +167,10 @@ def _gap(number: int, previous: int) -> Broken:
 
 def _hash(row: Row[Any]) -> str | None:
     """The hash of the row's content, None where the content cannot have come from us."""
-    values = row._asdict()
-    del values["hash"]
+    fields = list(row[: len(HASHED)])
     try:
-        return Entry(**{**values, "at": _moment(row.at)}).hash
+        fields[_AT] = stamp(_moment(row.at))
+        return content_hash(fields)
     except (TypeError, ValueError, OverflowError):
         return None
 
