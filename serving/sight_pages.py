@@ -56,7 +56,7 @@ async def _reported(request: Request, who: Reader) -> _SeenBody:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         form = await posted_form(request, who)
         given: dict[str, Any] = {name: value for name, value in form.items() if value != ""}
-        outer = {name: given.pop(name) for name in ("form_token", "opened") if name in given}
+        outer: dict[str, Any] = {name: given.pop(name) for name in ("form_token", "opened") if name in given}
         return _checked({**outer, "seen": [given]})
     body = b""
     async for chunk in request.stream():

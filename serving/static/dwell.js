@@ -2,7 +2,7 @@
 // seconds when the page is left. Without it the trail says when the case was opened, and the next entry when it was left.
 //
 // Other scripts say that evidence was opened by an event on the document:
-//   document.dispatchEvent(new CustomEvent("greenlane:evidence", { detail: { fact_id: "f3", criterion_id: "therapy" } }))
+//   document.dispatchEvent(new CustomEvent("greenlane:evidence", { detail: { factId: "f3", criterionId: "therapy" } }))
 "use strict";
 
 (() => {
@@ -52,22 +52,17 @@
     timer ??= setTimeout(() => sendWaiting(), SEND_AFTER_MS);
   }
 
-  function evidence(detail) {
-    const sight = { what: "evidence_opened" };
-    for (const name of ["fact_id", "criterion_id"]) {
-      if (detail[name]) {
-        sight[name] = detail[name];
-      }
-    }
-    if (Object.keys(sight).length > 1) {
-      note(sight);
+  function evidence({ factId, criterionId }) {
+    if (factId || criterionId) {
+      // What is undefined is left out of the JSON.
+      note({ what: "evidence_opened", fact_id: factId, criterion_id: criterionId });
     }
   }
 
   function evidenceOfAddress() {
     const name = decodeURIComponent(window.location.hash);
     if (name.startsWith("#fact-")) {
-      evidence({ fact_id: name.slice("#fact-".length) });
+      evidence({ factId: name.slice("#fact-".length) });
     }
   }
 

@@ -131,6 +131,26 @@ def test_what_a_nurse_looks_at_is_in_the_trail_when_they_leave(house: House) -> 
     assert SECONDS_LOOKED <= house.entries("case_left")[-1]["seconds"] <= SECONDS_LOOKED + 10
 
 
+def test_evidence_that_another_script_shows_is_in_the_trail_once(house: House) -> None:
+    with house.signed_in(Role.NURSE, "cal_dow") as page:
+        before = len(house.entries("evidence_opened"))
+        page.goto(f"/cases/{house.case('PA-2')}")
+        show = "fact => document.dispatchEvent(new CustomEvent('greenlane:evidence', { detail: { factId: fact } }))"
+        facts = [link.removeprefix("#fact-") for link in _evidence_links(page)][:2]
+        for fact in (*facts, facts[0]):
+            page.evaluate(show, fact)
+        until(lambda: len(house.entries("evidence_opened")) > before, page)
+        page.goto("/")
+    assert [details["fact_id"] for details in house.entries("evidence_opened")[before:]] == facts
+
+
+def _evidence_links(page: Page) -> list[str]:
+    links: list[str] = page.locator('a[href^="#fact-"]').evaluate_all(
+        "all => [...new Set(all.map(link => link.getAttribute('href')))]"
+    )
+    return links
+
+
 def test_time_in_the_background_does_not_count(house: House) -> None:
     with house.signed_in(Role.NURSE, "bea_kim") as page:
         left = len(house.entries("case_left"))
