@@ -6,24 +6,21 @@ model's caution or the audit gets the same words instead of a score, whichever o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from models.result import result_from_trace_text
 from models.types import Contribution, TriageResult
-from serving.deps import Service
-from serving.pages import known_case, page
+from serving.deps import Reader, Service
+from serving.pages import known_case
+from serving.rendering import render_page
+from serving.sights import score_opened
 from serving.views import NEUTRAL_SENTENCE, told_reasons
 
 WITHHELD = "The score of this case is not shown before it is decided."
 NO_SCORE = "No score was computed for this case."
-
-ScoreViewed = Callable[[str], None]
-"""Told the authorization id before a score is shown. Where it raises, nothing is shown."""
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -41,20 +38,14 @@ class ScoreView:
     contributions: tuple[Contribution, ...] = ()
 
 
-def score_viewed(request: Request) -> ScoreViewed:
-    """What this application does when somebody opens a score: ``app.state.score_viewed``, or nothing."""
-    return cast("ScoreViewed", getattr(request.app.state, "score_viewed", _record_nothing))
-
-
 @router.get("/cases/{authorization_id}/score")
-def score(
-    authorization_id: str, service: Service, viewed: Annotated[ScoreViewed, Depends(score_viewed)]
-) -> HTMLResponse:
+def score(request: Request, authorization_id: str, service: Service, who: Reader) -> HTMLResponse:
     """The score and what moved it, or the one sentence that says it is not shown."""
     case = known_case(authorization_id, service)
     view = score_view(authorization_id, result_from_trace_text(case.latest.trace))
-    viewed(authorization_id)
-    return page("score.html", view=view)
+    # First recorded, then shown: where it cannot be recorded, nothing is shown.
+    score_opened(request.app.state.store, who, authorization_id)
+    return render_page("score.html", who=who, view=view)
 
 
 def score_view(authorization_id: str, result: TriageResult, *, decided: bool = False) -> ScoreView:
@@ -72,7 +63,3 @@ def score_view(authorization_id: str, result: TriageResult, *, decided: bool = F
         model=f"{model.name} version {model.version}" if model else "",
         contributions=result.contributions,
     )
-
-
-def _record_nothing(_authorization_id: str) -> None:
-    """Where no trail is kept."""
