@@ -265,7 +265,7 @@ class Store:
 
     def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
         """The documents that are not plain text and that no reader has seen yet, with their bytes."""
-        with self._reading() as session:
+        with self.reading() as session:
             rows = session.scalars(
                 select(DocumentRow)
                 .where(
@@ -282,7 +282,7 @@ class Store:
 
         Raises UnknownDocumentError.
         """
-        with self._write() as session:
+        with self.writing() as session:
             row = session.get(DocumentRow, (authorization_id, document_id))
             if row is None:
                 raise UnknownDocumentError("document_id: the authorization has no document of this id")
@@ -300,7 +300,7 @@ class Store:
 
         Raises UnknownAuthorizationError or UnknownDocumentError.
         """
-        with self._reading() as session:
+        with self.reading() as session:
             self._row(session, authorization_id)
             row = session.scalar(
                 select(DocumentRow).where(
