@@ -34,8 +34,8 @@ demo: $(READY) ## train if there is no model yet, triage the sample requests, sh
 	@echo
 	@echo "To see the evidence in the notes: make serve, then open http://127.0.0.1:8000"
 
-serve: $(READY) ## start the interface and the workbench on 127.0.0.1:8000 with the samples loaded
-	@$(BIN)/greenlane serve --load $(SAMPLES)
+serve: $(READY) ## start the interface and the workbench on 127.0.0.1:8000, with samples and a person of each role
+	@$(BIN)/greenlane serve --demo-people --load $(SAMPLES)
 
 test: $(READY) ## the default test suite (minutes)
 	@$(BIN)/python -m pytest -m "not slow and not browser" -n 2

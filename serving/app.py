@@ -19,17 +19,31 @@ from starlette.responses import Response
 from features.errors import RequestRefusedError
 from features.request import DocumentsBody, RequestBody
 from models.versions import pipeline_version
-from serving import api, pages, problems, score_page, sight_pages, trail_pages
+from serving import (
+    api,
+    draft_pages,
+    pages,
+    people_pages,
+    problems,
+    score_page,
+    sight_pages,
+    sign_in_pages,
+    trail_pages,
+)
 from serving.documents.pool import ReadingPool
-from serving.errors import ServingError
+from serving.drafts import DraftStore
+from serving.errors import NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
 from serving.metrics import Metrics
+from serving.not_signed_in import answer_not_signed_in, answer_stale_form
+from serving.oidc import provider_of
 from serving.people_store import PeopleStore
 from serving.reading import Reader
 from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
 from serving.service import AuthorizationService, Triage
 from serving.settings import Settings
 from serving.sight_rate import SightRate
+from serving.sign_in_limit import SignInLimit
 from serving.store import Store
 
 _log = logging.getLogger("greenlane.serving")
@@ -45,7 +59,8 @@ def create_app(
     """The application: store opened (and SQLite migrated), model loaded, routes mounted.
 
     ``triage`` replaces the champion model's triage; ``draw`` the blind audit's random numbers; ``migrate`` also
-    migrates a database that is not SQLite. Raises StoreUnavailableError where the database cannot be opened.
+    migrates a database that is not SQLite. Raises StoreUnavailableError where the database cannot be opened, and
+    SettingsError for a certificate file of the identity provider that cannot be read.
     """
     store = Store.open(settings.database_url, migrate_always=migrate)
     metrics = Metrics()
@@ -75,17 +90,18 @@ def create_app(
     app.state.people = PeopleStore(store)
     app.state.documents = documents
     app.state.sight_rate = SightRate()
+    app.state.drafts = DraftStore(store)
+    app.state.sign_in_limit = SignInLimit()
+    app.state.identity_provider = provider_of(settings)
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
-    app.include_router(pages.router)
-    app.include_router(score_page.router)
-    app.include_router(sight_pages.router)
-    app.include_router(trail_pages.router)
+    for place in (sign_in_pages, people_pages, draft_pages, pages, score_page, sight_pages, trail_pages):
+        app.include_router(place.router)
     app.mount("/static", StaticFiles(packages=[("serving", "static")]), name="static")
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-    app.add_middleware(Gate, metrics=metrics)
+    app.add_middleware(Gate, metrics=metrics, public_url=settings.public_url)
     return app
 
 
@@ -113,6 +129,14 @@ def _answer_errors(app: FastAPI) -> None:
     def page_or_problem(request: Request, answer: Response) -> Response:
         wanted_by_browser = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
         return pages.error_page(request, answer.status_code) if wanted_by_browser else answer
+
+    @app.exception_handler(NotSignedInError)
+    async def not_signed_in(request: Request, error: NotSignedInError) -> Response:
+        return await answer_not_signed_in(request, error)
+
+    @app.exception_handler(StaleFormError)
+    async def stale_form(request: Request, error: StaleFormError) -> Response:
+        return await answer_stale_form(request, error)
 
     @app.exception_handler(ServingError)
     async def serving_error(request: Request, error: ServingError) -> Response:

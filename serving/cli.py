@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,11 +16,12 @@ import typer
 from typer.core import TyperGroup
 
 from serving.audit_cli import audit_app
+from serving.opened_store import opened_store as _store
+from serving.people_commands import people_app
 
 if TYPE_CHECKING:
     from serving.documents.pool import ReadingPool
     from serving.reading import Reader
-    from serving.store import Store
 
 DONE = 0
 SOME_FAILED = 1
@@ -74,6 +74,7 @@ app.add_typer(export_app, name="export")
 app.add_typer(import_app, name="import")
 app.add_typer(fast_track_app, name="fast-track")
 app.add_typer(audit_app, name="audit")
+app.add_typer(people_app, name="people")
 
 
 class ResultFormat(StrEnum):
@@ -192,6 +193,9 @@ def serve_command(
         list[Path] | None, typer.Option(help="Requests (JSON Lines) to store at start; those already stored stay.")
     ] = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Migrate the database first (SQLite always is).")] = False,
+    demo_people: Annotated[
+        bool, typer.Option("--demo-people", help="Add a person of each role and print their passwords. Loopback only.")
+    ] = False,
 ) -> None:
     """Start the API and the nurse workbench."""
     try:
@@ -200,7 +204,7 @@ def serve_command(
         typer.echo(f"greenlane: serve needs {error.name}; install it with pip install 'greenlane[serving]'", err=True)
         raise typer.Exit(UNUSABLE) from None
 
-    serve(host=host, port=port, load=[str(path) for path in load or ()], migrate=migrate)
+    serve(host=host, port=port, load=[str(path) for path in load or ()], migrate=migrate, demo_people=demo_people)
 
 
 @policies_app.command("list")
@@ -392,20 +396,6 @@ def _switch_fast_track(families: list[str], every: bool, *, off: bool, by: str |
         )
     for family in asked:
         typer.echo(f"{family}: fast-tracking is {'off' if off else 'on'}")
-
-
-@contextmanager
-def _store() -> Iterator[Store]:
-    """The database of the settings, given back at the end."""
-    from serving.settings import load_settings
-    from serving.store import Store
-
-    store = Store.open(load_settings().database_url)
-    try:
-        store.check()
-        yield store
-    finally:
-        store.close()
 
 
 def _reading_pool() -> ReadingPool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
+from serving.cookies import COOKIE, read_cookie
+from serving.drafts import DraftStore
 from serving.errors import BodyTooLargeError, NotAllowedError, NotSignedInError, StaleFormError
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
@@ -43,9 +46,8 @@ async def received_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-COOKIE = "greenlane_sign_in"
-"""The cookie that holds a browser's sign-in token."""
-
+FORM_LIMIT = 1_000_000
+"""Largest posted form in bytes: a letter of three hundred pages."""
 _FORM_FIELDS = 200
 _SEEN_AGAIN = timedelta(seconds=15)
 """So old a sign-in's last sign of life may be: a page of twenty requests writes it once."""
@@ -56,15 +58,25 @@ def people_store(request: Request) -> PeopleStore:
     return cast("PeopleStore", request.app.state.people)
 
 
+def draft_store(request: Request) -> DraftStore:
+    """Where this application keeps drafts."""
+    return cast("DraftStore", request.app.state.drafts)
+
+
 def signed_in(request: Request, people: Annotated[PeopleStore, Depends(people_store)]) -> SignedIn:
-    """Who is signed in, and their idle time starts again. Raises NotSignedInError."""
-    token = request.cookies.get(COOKIE, "")
+    """Who is signed in, and their idle time starts again. Raises NotSignedInError.
+
+    ``request.state.who`` remembers them for the page of an error.
+    """
+    token = read_cookie(request, COOKIE)
     now = datetime.now(UTC)
     who = people.signed_in(token, now=now) if token else None
     if who is None:
         raise NotSignedInError("sign in first")
     if now - who.last_seen_at > _SEEN_AGAIN:
         people.seen(token, now=now)
+        who = replace(who, last_seen_at=now)
+    request.state.who = who
     return who
 
 
@@ -79,20 +91,36 @@ def allowed(permission: Permission) -> Callable[[SignedIn], SignedIn]:
     return check
 
 
+async def form_fields(request: Request) -> FormData:
+    """The fields of a posted form, whoever posted it. Raises BodyTooLargeError over FORM_LIMIT."""
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > FORM_LIMIT:
+        raise BodyTooLargeError(f"a form must say its length, and it may be {FORM_LIMIT} bytes")
+    return await request.form(max_files=0, max_fields=_FORM_FIELDS)
+
+
 async def posted_form(request: Request, who: Who) -> FormData:
     """The fields of a posted form. Raises StaleFormError unless it carries this sign-in's ``form_token``."""
-    form = await request.form(max_files=0, max_fields=_FORM_FIELDS)
-    token = form.get("form_token")
-    if not isinstance(token, str) or not secrets.compare_digest(token.encode(), who.form_token.encode()):
+    form = await form_fields(request)
+    if not same_token(form.get("form_token"), who.form_token):
         raise StaleFormError("form_token: is not this sign-in's")
     return form
 
 
+def same_token(given: object, expected: str) -> bool:
+    """Whether a form's field is the token, compared in constant time."""
+    return isinstance(given, str) and bool(expected) and secrets.compare_digest(given.encode(), expected.encode())
+
+
 Who = Annotated[SignedIn, Depends(signed_in)]
 People = Annotated[PeopleStore, Depends(people_store)]
+Drafts = Annotated[DraftStore, Depends(draft_store)]
+SentForm = Annotated[FormData, Depends(form_fields)]
+"""A form from somebody who is not signed in."""
 Form = Annotated[FormData, Depends(posted_form)]
 Reader = Annotated[SignedIn, Depends(allowed(Permission.READ_CASES))]
 Worker = Annotated[SignedIn, Depends(allowed(Permission.WORK_ON_CASES))]
 Director = Annotated[SignedIn, Depends(allowed(Permission.DETERMINE_ADVERSELY))]
+Administrator = Annotated[SignedIn, Depends(allowed(Permission.KEEP_PEOPLE))]
 Service = Annotated[AuthorizationService, Depends(authorization_service)]
 Body = Annotated[bytes, Depends(received_body)]

@@ -81,6 +81,34 @@ class NotSignedInError(ServingError):
     title = "Please sign in"
 
 
+class TooManySignInsError(ServingError):
+    """Too many sign-ins failed; ``seconds`` from now the next may be tried."""
+
+    status = 429
+    slug = "too-many-sign-ins"
+    title = "Too many sign-ins failed"
+
+    def __init__(self, message: str, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(message)
+
+
+class IdentityProviderError(ServingError):
+    """The identity provider cannot be reached, or what it answers cannot be trusted."""
+
+    status = 502
+    slug = "identity-provider"
+    title = "Your organization's sign-in cannot be used right now"
+
+
+class SignInRefusedError(ServingError):
+    """The identity provider knows the person, but they may not work here."""
+
+    status = 403
+    slug = "sign-in-refused"
+    title = "You may not sign in here yet"
+
+
 class NotAllowedError(ServingError):
     """The person's role does not hold what this needs."""
 

@@ -14,7 +14,8 @@ from serving.metrics import Metrics
 from serving.problems import foreign_site, internal_error
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -23,6 +24,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+HTTPS_ONLY = "max-age=31536000"
+"""Strict-Transport-Security (RFC 6797) where browsers come by https: a year, this host alone."""
 
 _log = logging.getLogger("greenlane.access")
 
@@ -30,9 +33,10 @@ _log = logging.getLogger("greenlane.access")
 class Gate:
     """ASGI middleware. It logs method, route template, status and milliseconds: paths and queries can hold names."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, public_url: str | None) -> None:
         self._app = app
         self._metrics = metrics
+        self._is_https = (public_url or "").startswith("https:")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,6 +53,8 @@ class Gate:
                 for name, value in HEADERS.items():
                     if not (name == "Cache-Control" and scope["path"].startswith("/static/")):
                         headers[name] = value
+                if self._is_https or scope.get("scheme") == "https":
+                    headers["Strict-Transport-Security"] = HTTPS_ONLY
             await send(message)
 
         try:

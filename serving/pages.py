@@ -15,7 +15,8 @@ from serving.case_view import case_view
 from serving.deps import Reader, Service
 from serving.errors import UnknownAuthorizationError
 from serving.paging import cursor_after, position_of
-from serving.rendering import render_page
+from serving.people import SignedIn
+from serving.rendering import home_of, render_page
 from serving.service import AuthorizationService, Case
 from serving.sights import case_opened
 from serving.ulid import is_ulid
@@ -27,7 +28,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/")
-def worklist(service: Service, cursor: str | None = None, route: Route | None = None) -> HTMLResponse:
+def worklist(who: Reader, service: Service, cursor: str | None = None, route: Route | None = None) -> HTMLResponse:
     """Cases by due time."""
     now = datetime.now(UTC)
     found = service.cases(route=route, after=position_of(cursor), limit=ROWS_PER_PAGE + 1)
@@ -39,7 +40,7 @@ def worklist(service: Service, cursor: str | None = None, route: Route | None = 
         next_href=_href(route, more) if more else None,
         is_first=cursor is None,
     )
-    return render_page("worklist.html", view=view)
+    return render_page("worklist.html", who=who, here="/", view=view)
 
 
 @router.get("/cases/{authorization_id}")
@@ -54,12 +55,19 @@ def case(
     found = known_case(authorization_id, service)
     opened = case_opened(request.app.state.store, who, authorization_id, found.latest)
     view = case_view(found, datetime.now(UTC), alone=alone)
-    return render_page("case.html", who=who, view=view, opened=opened)
+    return render_page("case.html", who=who, here="/", view=view, opened=opened)
 
 
-def error_page(_request: Request, status: int) -> HTMLResponse:
+def error_page(request: Request, status: int) -> HTMLResponse:
     """An error for a browser: what kind, and the way back."""
-    return render_page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
+    who: SignedIn | None = getattr(request.state, "who", None)
+    return render_page(
+        "problem.html",
+        who=who,
+        status_code=status,
+        phrase=HTTPStatus(status).phrase,
+        home=home_of(who.person.role) if who is not None else "/",
+    )
 
 
 def _tabs(counts: dict[Route | None, int], current: Route | None) -> tuple[WorklistTab, ...]:

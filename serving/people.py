@@ -10,6 +10,9 @@ from serving.roles import Permission, Role, may
 IDLE_LIMIT = timedelta(minutes=15)
 """Automatic logoff (45 CFR 164.312(a)(2)(iii)): so long without a request ends a sign-in."""
 
+WARNED_BEFORE = timedelta(minutes=2)
+"""So long before the end the page warns; WCAG 2.2.1 asks for 20 seconds at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -21,6 +24,8 @@ class Person:
     role: Role
     team: str | None = None
     active: bool = True
+    by_oidc: bool = False
+    """They come through the identity provider, which also says their role."""
 
     def may(self, permission: Permission) -> bool:
         """Whether the person's role holds the permission."""
@@ -35,3 +40,8 @@ class SignedIn:
     sign_in_id: str
     form_token: str
     last_seen_at: datetime
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ends if the person does nothing more."""
+        return self.last_seen_at + IDLE_LIMIT

@@ -11,21 +11,30 @@ import uvicorn
 
 from features.errors import RequestRefusedError
 from serving.app import create_app
+from serving.demo_people import demo_people_lines
 from serving.errors import ServingError, SettingsError
 from serving.records import dumps
 from serving.request_files import EVALUATION_FIELDS, entries
 from serving.service import AuthorizationService
-from serving.settings import load_settings
+from serving.settings import Settings, is_loopback, load_settings
 
 _log = logging.getLogger("greenlane.serving")
 
 
-def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: bool) -> None:
+def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: bool, demo_people: bool) -> None:
     """Serve until stopped. Raises SettingsError, StoreUnavailableError or FeaturesError where it cannot start."""
     _log_to_stderr()
     settings = load_settings()
-    listening = _listen(host or settings.host, settings.port if port is None else port)
+    settings = settings.model_copy(update={"host": host or settings.host})
+    if demo_people and not is_loopback(settings.host):
+        raise SettingsError("--demo-people: only where the service listens on this machine alone (127.0.0.1)")
+    listening = _listen(settings.host, settings.port if port is None else port)
     app = create_app(settings, migrate=migrate)
+    if demo_people:
+        for line in demo_people_lines(app.state.people):
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    _warn_of_lost_cookies(settings)
     failed = load_requests(app.state.service, load)
     if failed:
         _log.warning("%d inputs could not be loaded", failed)
@@ -34,6 +43,11 @@ def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: b
     # Access lines are our own: uvicorn's hold paths and queries.
     config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _warn_of_lost_cookies(settings: Settings) -> None:
+    if settings.public_url is None and not is_loopback(settings.host):
+        _log.warning("people can sign in by https only; say where in GREENLANE_PUBLIC_URL")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from serving.errors import SettingsError
+from serving.roles import Role
 
 PREFIX = "GREENLANE_"
 
@@ -117,6 +120,91 @@ class Settings(BaseModel):
         title="GREENLANE_OCR_FAST_TRACK",
         description="`on` lets a request whose text was recognized in pictures be fast-tracked.",
     )
+    public_url: str | None = Field(
+        default=None,
+        title="GREENLANE_PUBLIC_URL",
+        description="Where browsers reach the pages, such as https://greenlane.example.org.",
+    )
+    oidc_client_id: str | None = Field(
+        default=None, title="GREENLANE_OIDC_CLIENT_ID", description="What the identity provider calls this service."
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, title="GREENLANE_OIDC_CLIENT_SECRET", description="The secret it was given there, if any."
+    )
+    oidc_role_claim: str = Field(
+        default="roles",
+        min_length=1,
+        title="GREENLANE_OIDC_ROLE_CLAIM",
+        description="The ID token's claim that holds a person's roles or groups; dots lead into objects.",
+    )
+    oidc_roles: str | None = Field(
+        default=None,
+        title="GREENLANE_OIDC_ROLES",
+        description="Which of the claim's values is which role, such as `um-nurses=nurse,um-leads=lead`.",
+    )
+    oidc_ca_file: Path | None = Field(
+        default=None,
+        title="GREENLANE_OIDC_CA_FILE",
+        description="PEM file of the authority that signed the identity provider's certificate.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        title="GREENLANE_OIDC_ISSUER",
+        description="The identity provider people may also sign in through (OpenID Connect).",
+    )
+
+    @field_validator("public_url", "oidc_issuer")
+    @classmethod
+    def _must_be_safe(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            raise ValueError("must be an https:// address (http:// on this machine only)")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _must_be_the_root(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("must be an address without a path")
+        return url.rstrip("/")
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _must_name_roles(cls, text: str) -> str:
+        oidc_role_table(text)
+        return text
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _must_know_itself(cls, issuer: str, info: ValidationInfo) -> str:
+        if not info.data.get("oidc_client_id") or not info.data.get("public_url"):
+            raise ValueError("needs GREENLANE_OIDC_CLIENT_ID and GREENLANE_PUBLIC_URL too")
+        return issuer
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host can be reached from this machine only."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def oidc_role_table(text: str | None) -> dict[str, Role]:
+    """Which role each value of the role claim stands for, in the order written; None: each role's own name.
+
+    Raises ValueError where a part is not ``value=role``.
+    """
+    if text is None:
+        return {role.value: role for role in Role}
+    table: dict[str, Role] = {}
+    for part in text.split(","):
+        value, _, role = part.rpartition("=")
+        if not value.strip() or role.strip() not in frozenset(Role):
+            raise ValueError(f"must be value=role, separated by commas; the roles are {', '.join(Role)}")
+        table[value.strip()] = Role(role.strip())
+    return table
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:

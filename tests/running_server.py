@@ -24,11 +24,12 @@ class RunningServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
+        self.database_url = f"sqlite:///{folder}/greenlane.db"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GREENLANE_")}
         self._environment = {
             **kept,
             "PYTHONPATH": str(ROOT),
-            "GREENLANE_DATABASE_URL": f"sqlite:///{folder}/greenlane.db",
+            "GREENLANE_DATABASE_URL": self.database_url,
             "GREENLANE_MODEL_DIR": str(folder / "models"),
             **environment,
         }

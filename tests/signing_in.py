@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from serving.deps import COOKIE
+from serving.cookies import COOKIE
 from serving.people import Person, SignedIn
 from serving.people_store import PeopleStore
 from serving.roles import Role
@@ -26,8 +26,15 @@ def sign_in(client: TestClient, role: Role = Role.NURSE, name: str | None = None
     """Give the client a new person's cookie. ``form_token`` of what is returned goes into every posted form."""
     app = client.app
     assert isinstance(app, FastAPI)
+    return sign_in_again(client, add_person(app, role, name))
+
+
+def sign_in_again(client: TestClient, person: Person) -> SignedIn:
+    """Give the client a new cookie of somebody who is there already."""
+    app = client.app
+    assert isinstance(app, FastAPI)
     people: PeopleStore = app.state.people
-    token = people.sign_in(add_person(app, role, name), now=datetime.now(UTC))
+    token = people.sign_in(person, now=datetime.now(UTC))
     client.cookies.set(COOKIE, token)
     who = people.signed_in(token, now=datetime.now(UTC))
     assert who is not None

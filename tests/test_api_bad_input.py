@@ -101,6 +101,7 @@ def test_no_word_of_a_note_reaches_any_log_at_the_most_verbose_level(
             for name, level in ((None, logging.NOTSET), ("sqlalchemy.engine", logging.DEBUG), ("PyRuSH", 0)):
                 logging.getLogger(name).setLevel(level)
             stored = client.post("/v1/authorizations", json=body).json()
+            sign_in(client)
             client.get(f"/cases/{stored['authorization_id']}")
             client.get("/v1/authorizations", params={"cursor": words})
             client.get(f"/cases/{words}")

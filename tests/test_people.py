@@ -89,3 +89,12 @@ def test_each_entry_of_the_trail_names_the_hash_of_the_one_before(people: People
         entries = session.scalars(select(TrailRow).order_by(TrailRow.number)).all()
     assert [entry.action for entry in entries] == ["person_added", "signed_in", "signed_out"]
     assert [entry.previous_hash for entry in entries[1:]] == [entry.hash for entry in entries[:-1]]
+
+
+def test_the_documented_table_of_roles_is_the_one_in_force() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "people.md").read_text("utf-8")
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    heading, _, *roles = rows
+    assert heading[1:] == [permission.name for permission in Permission]
+    documented = {row[0]: {name for name, cell in zip(heading[1:], row[1:], strict=True) if cell} for row in roles}
+    assert documented == {role.value: {held.name for held in PERMISSIONS[role]} for role in Role}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from running_server import RunningServer
 from serving_cases import NOTE, request_body
+from signing_in import PASSWORD
+
+from serving.cookies import COOKIE
+from serving.people import Person
+from serving.people_store import PeopleStore
+from serving.roles import Role
+from serving.store import Store
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 HOSTILE = (
     f"{NOTE}\r\nHPI:\tlow back pain for 3 months, radiating to the left leg.\r\n"
@@ -67,12 +75,74 @@ def server(tmp_path_factory: pytest.TempPathFactory, cases: list[dict[str, Any]]
     server.close()
 
 
+@pytest.fixture(scope="session")
+def store(server: RunningServer) -> Iterator[Store]:
+    """The running server's database."""
+    store = Store.open(server.database_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def person_of(store: Store) -> Callable[[Role], Person]:
+    """One person of each role; their sign-in name is the role's, their password PASSWORD."""
+    people = PeopleStore(store)
+
+    def person_of(role: Role) -> Person:
+        name = role.value
+        return people.named(name) or people.add(
+            name, name.replace("_", " ").title(), role, password=PASSWORD, now=datetime.now(UTC)
+        )
+
+    return person_of
+
+
+@pytest.fixture(scope="session")
+def sign_in(
+    store: Store, server: RunningServer, person_of: Callable[[Role], Person]
+) -> Callable[[BrowserContext, Role], Person]:
+    """Give a browser context the cookie of somebody of this role."""
+    people = PeopleStore(store)
+
+    def sign_in(context: BrowserContext, role: Role = Role.NURSE) -> Person:
+        person = person_of(role)
+        token = people.sign_in(person, now=datetime.now(UTC))
+        context.add_cookies([{"name": COOKIE, "value": token, "url": server.url}])
+        return person
+
+    return sign_in
+
+
+@pytest.fixture
+def signed_in_as(
+    chromium: Browser, server: RunningServer, sign_in: Callable[[BrowserContext, Role], Person]
+) -> Iterator[Callable[..., Page]]:
+    """A page of somebody of this role, each in a browser context of its own."""
+    contexts: list[BrowserContext] = []
+
+    def signed_in_as(role: Role, **options: Any) -> Page:
+        context = chromium.new_context(base_url=server.url, **{"viewport": {"width": 1280, "height": 720}, **options})
+        contexts.append(context)
+        sign_in(context, role)
+        return context.new_page()
+
+    yield signed_in_as
+    for context in contexts:
+        context.close()
+
+
 @pytest.fixture(params=["light", "dark"])
-def page(request: pytest.FixtureRequest, chromium: Browser, server: RunningServer) -> Iterator[Page]:
-    """A page without JavaScript of ours; everything must work. Any error on the console fails the test."""
+def page(
+    request: pytest.FixtureRequest,
+    chromium: Browser,
+    server: RunningServer,
+    sign_in: Callable[[BrowserContext, Role], Person],
+) -> Iterator[Page]:
+    """A page of a nurse who is signed in. Any error on the console fails the test."""
     context = chromium.new_context(
         base_url=server.url, viewport={"width": 1280, "height": 720}, color_scheme=request.param
     )
+    sign_in(context, Role.NURSE)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))

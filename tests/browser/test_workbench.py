@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from serving.roles import Role
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-    from running_server import RunningServer
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -84,12 +86,10 @@ def test_nothing_is_cut_off_on_a_small_or_zoomed_window(page: Page, width: int, 
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_the_pages_work_without_javascript(chromium: Browser, server: RunningServer) -> None:
-    context = chromium.new_context(base_url=server.url, java_script_enabled=False)
-    page = context.new_page()
+def test_the_pages_work_without_javascript(signed_in_as: Callable[..., Page]) -> None:
+    page = signed_in_as(Role.NURSE, java_script_enabled=False)
     page.goto("/")
     page.get_by_role("link", name="PA-plain").click()
     page.locator(".evidence-list a").first.click()
     assert "#fact-" in page.url
     assert page.locator(".note-text [id^='fact-']:target").is_visible()
-    context.close()

@@ -1,0 +1,15 @@
+"""Where a browser may be sent on to after signing in: to a page of ours, and nowhere else."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_LONGEST = 2000
+
+
+def local_path(wished: str) -> str:
+    """The wished path with its query where it is one of ours, else ``/``."""
+    parts = urlsplit(wished) if wished.isprintable() and "\\" not in wished and len(wished) <= _LONGEST else None
+    if parts is None or parts.scheme or parts.netloc or not wished.startswith("/") or wished.startswith("//"):
+        return "/"
+    return "/" if parts.path.startswith(("/sign-in", "/sign-out", "/v1/")) else wished
