@@ -15,9 +15,15 @@ import sys
 import tempfile
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
+
+from serving.cookies import COOKIE
+from serving.people_store import PeopleStore
+from serving.roles import Role
+from serving.store import Store
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -43,7 +49,8 @@ def main() -> None:
         command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(port), "--load", str(samples)]
         server = subprocess.Popen(command, env=environment, cwd=ROOT)  # noqa: S603  (our own command)
         try:
-            _photograph(url, _cases(url))
+            cases = _cases(url)
+            _photograph(url, cases, _sign_in(environment["GREENLANE_DATABASE_URL"]))
         finally:
             server.terminate()
             server.wait()
@@ -59,10 +66,20 @@ def _cases(url: str) -> dict[str, str]:
     raise TimeoutError("the service does not answer")
 
 
-def _photograph(url: str, cases: dict[str, str]) -> None:
+def _sign_in(database_url: str) -> str:
+    """The token of a nurse's sign-in."""
+    store = Store.open(database_url)
+    people, now = PeopleStore(store), datetime.now(UTC)
+    token = people.sign_in(people.add("ann", "Ann Lee", Role.NURSE, now=now), now=now)
+    store.close()
+    return token
+
+
+def _photograph(url: str, cases: dict[str, str], token: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport=WINDOW, color_scheme="light")
+        page.context.add_cookies([{"name": COOKIE, "value": token, "url": url}])
         page.goto(f"{url}/cases/{cases[CASE]}")
         page.screenshot(path=IMAGES / "case-page.png")
         browser.close()

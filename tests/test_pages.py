@@ -26,12 +26,11 @@ from serving.settings import Settings
 from serving.views import due_clock
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-SCRIPTS = ["/static/signed-in.js", "/static/drafts.js", "/static/evidence.js"]
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(2)> \"'&amp; </div> \u202eRTL\u202c \t tab\r\n\0 \U0001f600"
 )
 
-SCRIPTS = ["/static/evidence.js", "/static/reading_place.js", "/static/dwell.js"]
+SCRIPTS = ["/static/signed-in.js", "/static/drafts.js", "/static/evidence.js", "/static/reading_place.js", "/static/dwell.js"]
 
 
 class PageText(HTMLParser):
