@@ -30,7 +30,13 @@ HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(2)> \"'&amp; </div> \u202eRTL\u202c \t tab\r\n\0 \U0001f600"
 )
 
-SCRIPTS = ["/static/signed-in.js", "/static/drafts.js", "/static/evidence.js", "/static/reading_place.js", "/static/dwell.js"]
+SCRIPTS = [
+    "/static/signed-in.js",
+    "/static/drafts.js",
+    "/static/evidence.js",
+    "/static/reading_place.js",
+    "/static/dwell.js",
+]
 
 
 class PageText(HTMLParser):
@@ -202,7 +208,9 @@ def test_the_worklist_does_not_give_the_blind_audit_away(tmp_path: Path) -> None
 
 def _without_ids(html: str) -> str:
     """The page without what differs from case to case and from sign-in to sign-in."""
-    html = re.sub(r'(name="form_token" value=|data-form-token=|data-opened=|datetime=|data-seconds-left=)"[^"]*"', "TOKEN", html)
+    html = re.sub(
+        r'(name="form_token" value=|data-form-token=|data-opened=|datetime=|data-seconds-left=)"[^"]*"', "TOKEN", html
+    )
     html = re.sub(r"\d\d:\d\d UTC", "TIME", html)
     return re.sub(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", "ID", html)
 
