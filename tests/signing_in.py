@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
@@ -27,6 +29,14 @@ def sign_in(client: TestClient, role: Role = Role.NURSE, name: str | None = None
     app = client.app
     assert isinstance(app, FastAPI)
     return sign_in_again(client, add_person(app, role, name))
+
+
+@contextmanager
+def signed_in_client(app: FastAPI, role: Role = Role.NURSE) -> Iterator[TestClient]:
+    """A client of the running application with a new person's cookie."""
+    with TestClient(app) as client:
+        sign_in(client, role)
+        yield client
 
 
 def sign_in_again(client: TestClient, person: Person) -> SignedIn:

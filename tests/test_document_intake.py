@@ -13,6 +13,7 @@ import pytest
 from document_files import NOTE, docx, encoded, faxed_pdf, pdf, rtf
 from fastapi.testclient import TestClient
 from serving_cases import request_body, routed
+from signing_in import sign_in
 from typer.testing import CliRunner
 
 from features.request import parse_request
@@ -183,6 +184,7 @@ def test_the_words_of_a_file_are_compared_with_those_of_other_members(client: Te
 
 def test_the_case_page_shows_the_text_of_a_file(client: TestClient) -> None:
     case = client.post("/v1/authorizations", json=request_body(documents=[file(pdf(SAID))])).json()["authorization_id"]
+    sign_in(client)
     assert "He completed" in client.get(f"/cases/{case}").text
 
 

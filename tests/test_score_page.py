@@ -11,12 +11,17 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from serving_cases import always, request_body, routed
+from signing_in import signed_in_client
+from sqlalchemy import select
 
 from models.types import Route, TriageResult
+from serving import score_page
 from serving.app import create_app
 from serving.errors import StoreUnavailableError
 from serving.score_page import WITHHELD, score_view
 from serving.settings import Settings
+from serving.store import Store
+from serving.tables import TrailRow
 
 NUMBERS = ("0.973", "0.941", "+1.84")
 
@@ -33,7 +38,7 @@ def submitted(client: TestClient) -> str:
 
 
 def test_the_note_comes_before_the_number(tmp_path: Path) -> None:
-    with TestClient(app_of(tmp_path)) as client:
+    with signed_in_client(app_of(tmp_path)) as client:
         case = submitted(client)
         page = client.get(f"/cases/{case}").text
         score = client.get(f"/cases/{case}/score").text
@@ -47,8 +52,10 @@ def test_the_note_comes_before_the_number(tmp_path: Path) -> None:
 
 def test_no_case_of_the_blind_audit_is_told_from_a_cautious_one_by_asking_for_its_score(tmp_path: Path) -> None:
     def asked(name: str, triage: Any, draw: Callable[[], float]) -> str:
-        with TestClient(app_of(tmp_path / name, triage, draw)) as client:
+        with signed_in_client(app_of(tmp_path / name, triage, draw)) as client:
             html = client.get(f"/cases/{submitted(client)}/score").text
+            html = re.sub(r'(name="form_token" value=|datetime=|data-seconds-left=)"[^"]*"', "TOKEN", html)
+            html = re.sub(r"\d\d:\d\d UTC", "TIME", html)
             return re.sub(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", "ID", html)
 
     drawn = asked("drawn", routed, lambda: 0.0)
@@ -59,7 +66,7 @@ def test_no_case_of_the_blind_audit_is_told_from_a_cautious_one_by_asking_for_it
 
 
 def test_a_decided_case_shows_its_score(tmp_path: Path) -> None:
-    with TestClient(app_of(tmp_path)) as client:
+    with signed_in_client(app_of(tmp_path)) as client:
         from models.result import result_from_trace_text
 
         case = client.app.state.service.case(submitted(client))  # type: ignore[attr-defined]
@@ -69,33 +76,38 @@ def test_a_decided_case_shows_its_score(tmp_path: Path) -> None:
     assert score_view("ID", cautious, decided=True).score == "0.973"
 
 
-def test_opening_a_score_is_told_before_it_is_shown(tmp_path: Path) -> None:
+def test_opening_a_score_is_recorded(tmp_path: Path) -> None:
     app = app_of(tmp_path)
-    opened: list[str] = []
-    app.state.score_viewed = opened.append
-    with TestClient(app) as client:
+    with signed_in_client(app) as client:
         case = submitted(client)
         client.get(f"/cases/{case}")
-        assert opened == []
+        assert "score_opened" not in recorded(app, case)
         client.get(f"/cases/{case}/score")
-        assert opened == [case]
+        assert recorded(app, case)[-1] == "score_opened"
 
 
-def test_a_score_whose_opening_cannot_be_recorded_is_not_shown(tmp_path: Path) -> None:
-    def unavailable(_authorization_id: str) -> None:
+def test_a_score_whose_opening_cannot_be_recorded_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_arguments: object) -> None:
         raise StoreUnavailableError("the database cannot be written")
 
-    app = app_of(tmp_path)
-    app.state.score_viewed = unavailable
-    with TestClient(app) as client:
+    monkeypatch.setattr(score_page, "score_opened", unavailable)
+    with signed_in_client(app_of(tmp_path)) as client:
         answer = client.get(f"/cases/{submitted(client)}/score", headers={"accept": "text/html"})
     assert answer.status_code == 503
     assert not any(number in answer.text for number in NUMBERS)
 
 
+def recorded(app: FastAPI, authorization_id: str) -> list[str]:
+    """What the trail holds of a case, oldest first."""
+    store: Store = app.state.store
+    with store.reading() as session:
+        of_case = select(TrailRow.action).where(TrailRow.authorization_id == authorization_id)
+        return list(session.scalars(of_case.order_by(TrailRow.number)))
+
+
 @pytest.mark.parametrize("name", ["01JD3K8Q5T6V7W8X9Y0Z1A2B3C", "Jane-Roe"])
 def test_an_unknown_case_has_no_score_page(tmp_path: Path, name: str) -> None:
-    with TestClient(app_of(tmp_path)) as client:
+    with signed_in_client(app_of(tmp_path)) as client:
         answer = client.get(f"/cases/{name}/score", headers={"accept": "text/html"})
     assert answer.status_code == 404
     assert "Jane" not in answer.text

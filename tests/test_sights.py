@@ -97,7 +97,7 @@ def test_opening_a_case_is_recorded_with_every_version_that_was_shown(client: Te
 
 def test_nobody_sees_a_case_without_being_recorded(client: TestClient) -> None:
     case = new_case(client)
-    assert client.get(f"/cases/{case}").status_code == 401
+    assert client.get(f"/cases/{case}", follow_redirects=False).status_code == 303
     sign_in(client, Role.DATA_SCIENTIST)
     assert client.get(f"/cases/{case}").status_code == 403
     assert entries_of(client, Sight.CASE_OPENED) == []
