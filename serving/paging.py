@@ -13,7 +13,12 @@ from serving.ulid import is_ulid
 
 def cursor_after(case: ListedCase) -> str:
     """The cursor of the page that follows ``case``."""
-    plain = f"{case.due_at.astimezone(UTC).isoformat()} {case.authorization_id}"
+    return cursor_at(ListPosition(case.due_at, case.authorization_id))
+
+
+def cursor_at(position: ListPosition) -> str:
+    """The cursor that names this place in the list."""
+    plain = f"{position.due_at.astimezone(UTC).isoformat()} {position.authorization_id}"
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 

@@ -61,7 +61,20 @@ class AuthorizationRow(Base):
         Index("ix_authorizations_route_due", "tenant", "route", "due_at", "authorization_id"),
         Index("ix_authorizations_status_due", "tenant", "status", "due_at", "authorization_id"),
         Index("ix_authorizations_accepted", "tenant", "accepted_at", "authorization_id"),
-        Index("ix_authorizations_work_due", "tenant", "work", "due_at", "authorization_id"),
+        # Everything the worklist filters by, so that it is read from the index alone.
+        Index(
+            "ix_authorizations_worklist",
+            "tenant",
+            "work",
+            "due_at",
+            "authorization_id",
+            "urgency",
+            "line_of_business",
+            "family",
+            "service_code",
+            "assigned_to",
+            "second_look",
+        ),
         Index("ix_authorizations_assigned", "tenant", "assigned_to", "work", "due_at", "authorization_id"),
         Index("ix_authorizations_member", "tenant", "member_id"),
     )
@@ -236,7 +249,7 @@ class DraftRow(Base):
 
 
 class SavedViewRow(Base):
-    """A filter of the worklist that a person gave a name: ``query`` is its JSON."""
+    """A filter of the worklist that a person gave a name: ``query`` is that of its address. One can be what opens first."""
 
     __tablename__ = "saved_views"
     __table_args__ = (ForeignKeyConstraint(["person_id"], ["people.person_id"]),)
@@ -244,6 +257,7 @@ class SavedViewRow(Base):
     person_id: Mapped[str] = mapped_column(String(26), primary_key=True)
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
     query: Mapped[str] = mapped_column(Text)
+    is_default: Mapped[bool] = mapped_column(default=False, server_default=false())
     saved_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -254,6 +268,7 @@ class LastLookRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["person_id"], ["people.person_id"]),
         ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),
+        Index("ix_last_looks_person", "person_id", "looked_at"),
     )
 
     person_id: Mapped[str] = mapped_column(String(26), primary_key=True)
