@@ -29,6 +29,7 @@ from serving import (
     sight_pages,
     sign_in_pages,
     trail_pages,
+    worklist_pages,
 )
 from serving.documents.pool import ReadingPool
 from serving.drafts import DraftStore
@@ -45,6 +46,7 @@ from serving.settings import Settings
 from serving.sight_rate import SightRate
 from serving.sign_in_limit import SignInLimit
 from serving.store import Store
+from serving.worklist_counts import WorklistCounts
 
 _log = logging.getLogger("greenlane.serving")
 
@@ -93,10 +95,20 @@ def create_app(
     app.state.drafts = DraftStore(store)
     app.state.sign_in_limit = SignInLimit()
     app.state.identity_provider = provider_of(settings)
+    app.state.worklist_counts = WorklistCounts(store)
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
-    for place in (sign_in_pages, people_pages, draft_pages, pages, score_page, sight_pages, trail_pages):
+    for place in (
+        sign_in_pages,
+        people_pages,
+        draft_pages,
+        pages,
+        score_page,
+        sight_pages,
+        trail_pages,
+        worklist_pages,
+    ):
         app.include_router(place.router)
     app.mount("/static", StaticFiles(packages=[("serving", "static")]), name="static")
     _answer_errors(app)

@@ -1,4 +1,4 @@
-"""What the worklist shows, and what every page tells of a case, as frozen values: templates only lay them out.
+"""What every page tells of a case: when it is due, and why it takes its route.
 
 A case that was drawn for the blind audit must look like any other (law 13). So every case whose reasons are only about
 the model's caution or the audit shows the same neutral sentence and no score, whichever of them it was.
@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from models.types import Reason, Route
-from serving.store import ListedCase
 
 Level = Literal["calm", "soon", "late"]
 
@@ -33,41 +32,6 @@ class DueClock:
     words: str
     exact: str
     level: Level
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistRow:
-    """One case of the worklist."""
-
-    authorization_id: str
-    external_id: str
-    service: str
-    service_code: str
-    expedited: bool
-    route: str
-    route_class: str
-    reason: str
-    due: DueClock
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistTab:
-    """A filter of the worklist with its count."""
-
-    label: str
-    href: str
-    count: int
-    current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistView:
-    """The worklist page, soonest due first."""
-
-    rows: tuple[WorklistRow, ...]
-    tabs: tuple[WorklistTab, ...]
-    next_href: str | None
-    is_first: bool
 
 
 def due_clock(due_at: datetime, now: datetime) -> DueClock:
@@ -91,21 +55,3 @@ def told_reasons(reasons: Sequence[Reason]) -> tuple[str, ...]:
     """The reasons in plain words, without those about the model's caution or the audit; never empty."""
     told = tuple(reason.message for reason in reasons if reason.code not in UNTOLD_CODES)
     return told or (NEUTRAL_SENTENCE,)
-
-
-def worklist_row(case: ListedCase, now: datetime) -> WorklistRow:
-    """One line; a case whose main reason is withheld shows the neutral sentence."""
-    reason = case.reason_message or ""
-    if case.reason_code in UNTOLD_CODES:
-        reason = NEUTRAL_SENTENCE
-    return WorklistRow(
-        authorization_id=case.authorization_id,
-        external_id=case.external_id,
-        service=case.service_description or "",
-        service_code=f"{case.service_system} {case.service_code}",
-        expedited=case.urgency == "expedited",
-        route=ROUTE_WORDS[case.route] if case.route else NOT_TRIAGED,
-        route_class=case.route.value if case.route else "received",
-        reason=reason,
-        due=due_clock(case.due_at, now),
-    )
