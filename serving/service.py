@@ -170,10 +170,6 @@ class AuthorizationService:
         """Cases by due time, soonest first."""
         return self._store.cases(status=status, route=route, due_before=due_before, after=after, limit=limit)
 
-    def counts(self) -> dict[Route | None, int]:
-        """How many cases take each route; None counts those not triaged yet."""
-        return self._store.counts()
-
     def check_store(self) -> None:
         """Raise StoreUnavailableError unless the database can be used."""
         self._store.check()

@@ -461,16 +461,6 @@ class Store:
         with self.reading() as session:
             return tuple(_listed(row) for row in session.scalars(query))
 
-    def counts(self) -> dict[Route | None, int]:
-        """How many cases take each route; None counts those without a result."""
-        query = (
-            select(AuthorizationRow.route, func.count())
-            .where(AuthorizationRow.tenant == self._tenant)
-            .group_by(AuthorizationRow.route)
-        )
-        with self.reading() as session:
-            return {Route(route) if route else None: count for route, count in session.execute(query)}
-
     def record_decision(self, external_id: str, decision: Decision, *, now: datetime) -> bool:
         """Record what a person decided; the same decision twice is recorded once. Returns whether it is new.
 
