@@ -32,14 +32,14 @@ pytestmark = pytest.mark.browser
 CASES = 60
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("worklist")
 
 
-@pytest.fixture
-def served(folder: Path) -> Iterator[RunningServer]:
-    """Sixty cases of which every fifth is expedited; PA-00 is due first of the standard ones."""
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[RunningServer]:
+    """Sixty cases of which every fifth is expedited."""
     now = datetime.now(UTC)
     bodies = [
         request_body(
@@ -61,6 +61,17 @@ def served(folder: Path) -> Iterator[RunningServer]:
 
 
 @pytest.fixture
+def served(running: RunningServer, folder: Path) -> RunningServer:
+    """The server with nothing claimed, done or saved yet."""
+    with closing(sqlite3.connect(folder / "greenlane.db")) as connection, connection:
+        connection.execute("UPDATE authorizations SET assigned_to = NULL, assigned_at = NULL")
+        connection.execute("UPDATE people SET active = false")
+        for table in ("case_actions", "saved_views", "last_looks"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
+    return running
+
+
+@pytest.fixture
 def opened(chromium: Browser, served: RunningServer, folder: Path) -> Iterator[Callable[..., Page]]:
     """Opens the worklist in a browser of somebody who is signed in. Any error on a console fails the test."""
     contexts: list[BrowserContext] = []
@@ -70,7 +81,7 @@ def opened(chromium: Browser, served: RunningServer, folder: Path) -> Iterator[C
 
     def open_as(name: str, role: Role = Role.NURSE, **options: Any) -> Page:
         now = datetime.now(UTC)
-        token = people.sign_in(people.add(name.lower(), name, role, now=now), now=now)
+        token = people.sign_in(people.add(f"{name} {now.isoformat()}", name, role, now=now), now=now)
         context = chromium.new_context(base_url=served.url, viewport={"width": 1280, "height": 720}, **options)
         context.add_cookies([{"name": COOKIE, "value": token, "url": served.url}])
         contexts.append(context)
@@ -168,7 +179,7 @@ def test_keys_are_told_of_and_can_be_switched_off_and_do_not_disturb_typing(open
     page.keyboard.press("?")
     page.keyboard.press("j")
     assert not dialog.is_visible()
-    assert page.locator(":focus").evaluate("element => element.tagName") == "BODY"
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
     page.reload()
     page.keyboard.press("?")
     assert not dialog.is_visible()
@@ -231,8 +242,10 @@ def test_everything_works_without_javascript(opened: Callable[..., Page], folder
     page.locator("tbody input[type=checkbox]").first.check()
     name = page.locator("tbody .case-link").first.inner_text()
     page.get_by_role("button", name="Assign").click()
+    page.get_by_text("Assigned.", exact=True).wait_for()
     assert holder(folder, name) == "Lea"
     page.get_by_role("button", name=f"Release {name}").click()
+    page.locator(".holder").wait_for(state="detached")
     assert holder(folder, name) is None
     page.get_by_text("Filters", exact=True).click()
     page.get_by_label("expedited").check()
