@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from serving.case_view import case_view
 from serving.deps import Reader, Service
 from serving.errors import UnknownAuthorizationError
+from serving.last_looks import looked
 from serving.people import SignedIn
 from serving.rendering import home_of, render_page
 from serving.service import AuthorizationService, Case
@@ -31,8 +32,10 @@ def case(
     """
     alone = int(show) if show is not None and re.fullmatch("[1-9][0-9]{0,3}", show) else None
     found = known_case(authorization_id, service)
+    now = datetime.now(UTC)
     opened = case_opened(request.app.state.store, who, authorization_id, found.latest)
-    view = case_view(found, datetime.now(UTC), alone=alone)
+    looked(request.app.state.store, who, authorization_id, now)
+    view = case_view(found, now, alone=alone)
     return render_page("case.html", who=who, here="/", view=view, opened=opened)
 
 

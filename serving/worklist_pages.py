@@ -19,11 +19,11 @@ from serving.deps import Form, Reader, Worker, allowed
 from serving.errors import CaseChangedError, InvalidParameterError, UnknownAuthorizationError
 from serving.paging import position_of
 from serving.people import SignedIn
+from serving.rendering import render_page
 from serving.roles import Permission
 from serving.saved_views import SavedView, delete_view, open_first, save_view, saved_views
 from serving.single_keys import single_keys, switch_single_keys
 from serving.store import Store
-from serving.templating import page
 from serving.trail import record
 from serving.ulid import is_ulid
 from serving.work import Work
@@ -104,7 +104,7 @@ def worklist(request: Request, who: Reader, store: Cases, counts: Counts) -> HTM
         notice=NOTICES.get(request.query_params.get("notice", ""), ""),
         now=now,
     )
-    return page("worklist.html", view=view)
+    return render_page("worklist.html", who=who, here="/", view=view)
 
 
 @router.post("/search")
@@ -128,7 +128,7 @@ def find(request: Request, who: Reader, form: Form, store: Cases) -> Response:
         keys_on=single_keys(request, who),
         now=now,
     )
-    return page("worklist_found.html", view=view)
+    return render_page("worklist_found.html", who=who, here="/", view=view)
 
 
 @router.post("/claim-next")
@@ -244,7 +244,7 @@ def _quick_counts(numbers: PageCounts) -> QuickCounts:
 def _case_changed(store: Store, who: SignedIn, authorization_id: str, form: FormData) -> HTMLResponse:
     stands = standing(store, authorization_id)
     view = changed_view(stands, who, query_of(_posted_filter(form)), datetime.now(UTC))
-    return page("worklist_changed.html", status_code=HTTPStatus.CONFLICT, view=view)
+    return render_page("worklist_changed.html", who=who, here="/", status_code=HTTPStatus.CONFLICT, view=view)
 
 
 def _posted_filter(form: FormData) -> Filter:
