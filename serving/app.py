@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -19,7 +20,8 @@ from starlette.responses import Response
 from features.errors import RequestRefusedError
 from features.request import DocumentsBody, RequestBody
 from models.versions import pipeline_version
-from serving import api, pages, problems
+from serving import api, case_action_pages, pages, problems
+from serving.case_actions import CaseActions
 from serving.errors import ServingError
 from serving.gate import Gate
 from serving.metrics import Metrics
@@ -69,10 +71,12 @@ def create_app(
     app.state.service = service
     app.state.store = store
     app.state.people = PeopleStore(store)
+    app.state.actions = CaseActions(store, undo_window=timedelta(minutes=settings.undo_minutes))
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(case_action_pages.router)
     app.mount("/static", StaticFiles(packages=[("serving", "static")]), name="static")
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -68,6 +68,14 @@ def signed_in(request: Request, people: Annotated[PeopleStore, Depends(people_st
     return who
 
 
+def perhaps_signed_in(request: Request, people: Annotated[PeopleStore, Depends(people_store)]) -> SignedIn | None:
+    """Who is signed in, None where nobody is."""
+    try:
+        return signed_in(request, people)
+    except NotSignedInError:
+        return None
+
+
 def allowed(permission: Permission) -> Callable[[SignedIn], SignedIn]:
     """A dependency: who is signed in, if their role holds the permission. It raises NotAllowedError."""
 
@@ -89,6 +97,7 @@ async def posted_form(request: Request, who: Who) -> FormData:
 
 
 Who = Annotated[SignedIn, Depends(signed_in)]
+Perhaps = Annotated[SignedIn | None, Depends(perhaps_signed_in)]
 People = Annotated[PeopleStore, Depends(people_store)]
 Form = Annotated[FormData, Depends(posted_form)]
 Reader = Annotated[SignedIn, Depends(allowed(Permission.READ_CASES))]

@@ -12,11 +12,14 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from models.types import Route
-from serving.deps import Service
+from serving.case_actions import CaseActions
+from serving.deps import Perhaps, Service
 from serving.errors import UnknownAuthorizationError
 from serving.paging import cursor_after, position_of
+from serving.service import AuthorizationService, Case
 from serving.ulid import is_ulid
 from serving.views import ROUTE_WORDS, WorklistTab, WorklistView, case_view, worklist_row
+from serving.work_view import work_view
 
 ROWS_PER_PAGE = 50
 
@@ -36,20 +39,34 @@ def worklist(service: Service, cursor: str | None = None, route: Route | None = 
         next_href=_href(route, more) if more else None,
         is_first=cursor is None,
     )
-    return _page("worklist.html", view=view)
+    return page("worklist.html", view=view)
 
 
 @router.get("/cases/{authorization_id}")
-def case(authorization_id: str, service: Service) -> HTMLResponse:
-    """One case: the documents with their evidence, the policy's criteria beside them."""
+def case(
+    authorization_id: str, request: Request, service: Service, who: Perhaps, done: str | None = None
+) -> HTMLResponse:
+    """One case: the documents with their evidence, the policy's criteria beside them, and the work on it.
+
+    ``done`` names what was just done, here or on the case before.
+    """
+    now = datetime.now(UTC)
+    found = known_case(authorization_id, service)
+    actions: CaseActions = request.app.state.actions
+    work = work_view(actions, found, who, now=now, done=done) if who else None
+    return page("case.html", view=case_view(found, now), work=work)
+
+
+def known_case(authorization_id: str, service: AuthorizationService) -> Case:
+    """The case of an id that came in an address. Raises UnknownAuthorizationError."""
     if not is_ulid(authorization_id):
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
-    return _page("case.html", view=case_view(service.case(authorization_id), datetime.now(UTC)))
+    return service.case(authorization_id)
 
 
 def error_page(_request: Request, status: int) -> HTMLResponse:
     """An error for a browser: what kind, and the way back."""
-    return _page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
+    return page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
 
 
 def _tabs(counts: dict[Route | None, int], current: Route | None) -> tuple[WorklistTab, ...]:
@@ -79,5 +96,6 @@ def _templates() -> Environment:
     )
 
 
-def _page(template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
+def page(template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
+    """A template of this room as an answer."""
     return HTMLResponse(_templates().get_template(template).render(context), status_code=status_code)

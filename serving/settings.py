@@ -50,6 +50,13 @@ class Settings(BaseModel):
         title="GREENLANE_PLANS",
         description="YAML file that says which plans ask for less than every criterion (docs/policies.md).",
     )
+    undo_minutes: int = Field(
+        default=5,
+        ge=0,
+        le=60,
+        title="GREENLANE_UNDO_MINUTES",
+        description="So long a determination or a letter can be undone before it takes effect; `0`: at once.",
+    )
     body_limit: int = Field(
         default=20_000_000,
         ge=1024,
