@@ -50,6 +50,18 @@ WINDOW = timedelta(minutes=5)
 ADVERSE = {"reasons": "Specific reasons in plain language.", "criteria": ["therapy"], "guideline": None}
 
 
+ROLES = {
+    "ann": Role.NURSE,
+    "bob": Role.NURSE,
+    "lea": Role.LEAD,
+    "dora": Role.MEDICAL_DIRECTOR,
+    "dan": Role.MEDICAL_DIRECTOR,
+    "data": Role.DATA_SCIENTIST,
+    "audrey": Role.AUDITOR,
+    "adam": Role.ADMINISTRATOR,
+}
+
+
 @dataclass
 class Desk:
     """A store with one case and somebody of each role; ``now`` is moved by hand."""
@@ -108,42 +120,36 @@ def keep_result(store: Store, stored: Any, now: datetime) -> None:
 
 
 @cache
-def _migrated() -> bytes:
+def _prepared() -> tuple[bytes, str, dict[str, SignedIn]]:
+    """A database with one case and its people, made once: its bytes, the case's id, the people."""
     with tempfile.TemporaryDirectory() as folder:
-        Store.open(f"sqlite:///{folder}/greenlane.db").close()
-        return Path(folder, "greenlane.db").read_bytes()
+        store = Store.open(f"sqlite:///{folder}/greenlane.db")
+        wanted = request()
+        stored, _ = store.accept(
+            UlidSource()(),
+            wanted,
+            received(wanted),
+            content_hash="h",
+            due_at=NOW + timedelta(days=3),
+            audit_selected=False,
+            audit_probability=0.05,
+            now=NOW,
+        )
+        keep_result(store, stored, NOW)
+        book = PeopleStore(store)
+        people = {
+            name: SignedIn(book.add(name, name.title(), role, oidc_subject=name, now=NOW), UlidSource()(), "token", NOW)
+            for name, role in ROLES.items()
+        }
+        store.close()
+        return Path(folder, "greenlane.db").read_bytes(), stored.authorization_id, people
 
 
 def open_desk(folder: Path, *, window: timedelta = WINDOW) -> Desk:
-    (folder / "greenlane.db").write_bytes(_migrated())
+    database, case, people = _prepared()
+    (folder / "greenlane.db").write_bytes(database)
     store = Store(open_engine(f"sqlite:///{folder}/greenlane.db"))
-    wanted = request()
-    stored, _ = store.accept(
-        UlidSource()(),
-        wanted,
-        received(wanted),
-        content_hash="h",
-        due_at=NOW + timedelta(days=3),
-        audit_selected=False,
-        audit_probability=0.05,
-        now=NOW,
-    )
-    keep_result(store, stored, NOW)
-    people: dict[str, SignedIn] = {}
-    book = PeopleStore(store)
-    for name, role in {
-        "ann": Role.NURSE,
-        "bob": Role.NURSE,
-        "lea": Role.LEAD,
-        "dora": Role.MEDICAL_DIRECTOR,
-        "dan": Role.MEDICAL_DIRECTOR,
-        "data": Role.DATA_SCIENTIST,
-        "audrey": Role.AUDITOR,
-        "adam": Role.ADMINISTRATOR,
-    }.items():
-        person = book.add(name, name.title(), role, oidc_subject=name, now=NOW)
-        people[name] = SignedIn(person, UlidSource()(), "token", NOW)
-    return Desk(store, CaseActions(store, undo_window=window), people, stored.authorization_id)
+    return Desk(store, CaseActions(store, undo_window=window), people, case)
 
 
 @pytest.fixture
@@ -166,10 +172,10 @@ def test_nobody_but_a_medical_director_records_an_adverse_determination(desk: De
 
 
 @pytest.mark.parametrize("name", ["data", "audrey", "adam"])
-@pytest.mark.parametrize("kind", sorted(CHANGING | {ActionKind.NOTED, ActionKind.FACT_CORRECTED}))
-def test_who_may_only_look_can_do_nothing(desk: Desk, name: str, kind: ActionKind) -> None:
-    with pytest.raises((ActionRefusedError, NotAllowedError)):
-        desk.act(name, kind)
+def test_who_may_only_look_can_do_nothing(desk: Desk, name: str) -> None:
+    for kind in (*sorted(CHANGING), ActionKind.NOTED, ActionKind.FACT_CORRECTED):
+        with pytest.raises((ActionRefusedError, NotAllowedError)):
+            desk.act(name, kind)
     assert desk.standing.actions == ()
 
 
