@@ -24,6 +24,7 @@ from serving.letters import adverse_notice
 from serving.pages import known_case, page
 from serving.people import SignedIn
 from serving.service import AuthorizationService, Case
+from serving.single_keys import switch_single_keys
 from serving.trail import record
 from serving.work import ActionKind
 from serving.work_view import FormView, asked, concept_names, form_context, happened_since, work_view
@@ -193,6 +194,14 @@ def undo(posted: ByWorker) -> Response:
     except ActionRefusedError as error:
         return _again(posted, case, "", error.problems, status=422)
     return _back(posted.authorization_id, done.action_id)
+
+
+@router.post("/cases/{authorization_id}/keys")
+def choose_keys(request: Request, posted: ByWorker) -> Response:
+    """Switch single keys on or off in this browser."""
+    answer = RedirectResponse(f"/cases/{posted.authorization_id}", status_code=303)
+    switch_single_keys(request, answer, posted.who, on=posted.first("keys") == "on")
+    return answer
 
 
 @router.get("/cases/{authorization_id}/evidence")

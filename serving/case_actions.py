@@ -5,7 +5,6 @@ What is possible is decided by :mod:`serving.case_rules`; what a form must say b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,10 +31,11 @@ from serving.errors import ActionRefusedError, CaseChangedError, NotAllowedError
 from serving.people import SignedIn
 from serving.records import dumps
 from serving.roles import Permission, Role
-from serving.store import Store, counting_decisions
+from serving.store import Store, StoredResult, counting_decisions
 from serving.tables import AuthorizationRow, CaseActionRow, DecisionRow, DraftRow, ResultRow
 from serving.trail import record
 from serving.ulid import UlidSource
+from serving.versions_used import versions_of
 from serving.work import DECIDING, ActionKind
 
 CHANGED = "somebody else, or a new document, changed this case since you opened it"
@@ -171,23 +171,17 @@ class CaseActions:
             at=now,
             who=who,
             authorization_id=row.authorization_id,
-            details={**details, **versions_of(session.get(ResultRow, (row.authorization_id, row.revision)))},
+            details={**details, **_versions(session.get(ResultRow, (row.authorization_id, row.revision)))},
         )
         return action_id
 
 
-def versions_of(result: ResultRow | None) -> dict[str, object]:
-    """The versions behind the result that a person saw: whatever could have changed it. No note text, no ids of people."""
-    if result is None:
+def _versions(row: ResultRow | None) -> dict[str, Any]:
+    if row is None:
         return {}
-    told = json.loads(result.result)
-    policy, model, certificate = told["policy"], told["model"], told.get("certificate")
-    return {
-        "pipeline_version": result.pipeline_version,
-        "policy": f"{policy['policy_id']} {policy['version']}" if policy else None,
-        "model": f"{model['name']} {model['version']}" if model else None,
-        "certificate": certificate["data_hash"] if certificate else None,
-    }
+    return versions_of(
+        StoredResult(row.revision, row.triaged_at, Route(row.route), row.held_for_audit, row.result, row.trace)
+    )
 
 
 def _check_content(kind: ActionKind, standing: Standing, who: SignedIn, content: Mapping[str, Any]) -> None:

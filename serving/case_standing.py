@@ -54,7 +54,7 @@ class Standing:
     """A case as the rules of :mod:`serving.case_rules` see it.
 
     ``triaged_at`` is when the revision in force was read, None while it is not. ``actions`` are in the order they were
-    done, undone ones among them. ``read_by`` are the people who, since ``triaged_at``, opened the case and a piece of its
+    done, undone ones among them. ``read_by`` are the people who, in this revision, opened the case and a piece of its
     evidence or a document (from the trail).
     """
 
@@ -129,7 +129,7 @@ def standing_of(session: Session, row: AuthorizationRow) -> Standing:
         actions=tuple(
             _action(action, action.action_id in undone) for action in rows if action.kind != ActionKind.UNDONE
         ),
-        read_by=_readers(session, row.authorization_id, triaged_at) if triaged_at else frozenset(),
+        read_by=_readers(session, row.authorization_id, row.revision),
     )
 
 
@@ -147,17 +147,17 @@ def _action(row: CaseActionRow, undone: bool) -> CaseAction:
     )
 
 
-def _readers(session: Session, authorization_id: str, since: datetime) -> frozenset[str]:
+def _readers(session: Session, authorization_id: str, revision: int) -> frozenset[str]:
     found = session.execute(
-        select(TrailRow.person_id, TrailRow.action)
-        .where(
+        select(TrailRow.person_id, TrailRow.action, TrailRow.details).where(
             TrailRow.authorization_id == authorization_id,
             TrailRow.action.in_([_OPENED_CASE, *_OPENED_EVIDENCE]),
-            TrailRow.at >= since,
             TrailRow.person_id.is_not(None),
         )
-        .distinct()
     ).all()
-    opened = {person_id for person_id, action in found if action == _OPENED_CASE}
-    looked = {person_id for person_id, action in found if action in _OPENED_EVIDENCE}
+    now = [
+        (person_id, action) for person_id, action, details in found if json.loads(details).get("revision") == revision
+    ]
+    opened = {person_id for person_id, action in now if action == _OPENED_CASE}
+    looked = {person_id for person_id, action in now if action in _OPENED_EVIDENCE}
     return frozenset(person_id for person_id in opened & looked if person_id)

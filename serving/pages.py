@@ -17,6 +17,7 @@ from serving.deps import Perhaps, Service
 from serving.errors import UnknownAuthorizationError
 from serving.paging import cursor_after, position_of
 from serving.service import AuthorizationService, Case
+from serving.single_keys import single_keys
 from serving.ulid import is_ulid
 from serving.views import ROUTE_WORDS, WorklistTab, WorklistView, case_view, worklist_row
 from serving.work_view import work_view
@@ -54,7 +55,8 @@ def case(
     found = known_case(authorization_id, service)
     actions: CaseActions = request.app.state.actions
     work = work_view(actions, found, who, now=now, done=done) if who else None
-    return page("case.html", view=case_view(found, now), work=work)
+    keys_on = who is not None and single_keys(request, who)
+    return page("case.html", view=case_view(found, now), work=work, keys_on=keys_on)
 
 
 def known_case(authorization_id: str, service: AuthorizationService) -> Case:

@@ -447,7 +447,12 @@ def _drafts(session: Session, person_id: str, authorization_id: str) -> dict[str
     rows = session.scalars(
         select(DraftRow).where(DraftRow.person_id == person_id, DraftRow.authorization_id == authorization_id)
     )
-    return {row.form: FormView(json.loads(row.content)) for row in rows}
+    return {row.form: _draft(json.loads(row.content)) for row in rows}
+
+
+def _draft(fields: Mapping[str, str]) -> FormView:
+    # A field that came several times is kept with a line for each.
+    return FormView(fields, {name: text.split("\n") for name, text in fields.items()})
 
 
 def _received(session: Session, authorization_id: str) -> list[tuple[str, int, datetime | None]]:

@@ -48,6 +48,7 @@ ADVERSE = {
     "acknowledged": "yes",
 }
 EVERY_FORM = (
+    "keys",
     "approve",
     "approve-modified",
     "request-information",
@@ -120,7 +121,15 @@ class Workplace:
 
     def open_evidence(self) -> None:
         with self.store.writing() as session:
-            record(session, "default", "case_opened", at=datetime.now(UTC), who=self.who, authorization_id=self.case)
+            record(
+                session,
+                "default",
+                "case_opened",
+                at=datetime.now(UTC),
+                who=self.who,
+                authorization_id=self.case,
+                details={"revision": self.row.revision},
+            )
         self.client.get(f"/cases/{self.case}/evidence/f1")
 
 

@@ -88,7 +88,15 @@ class Desk:
     def open_evidence(self, name: str) -> None:
         with self.store.writing() as session:
             for what in ("case_opened", "evidence_opened"):
-                record(session, self.store.tenant, what, at=self.now, who=self.people[name], authorization_id=self.case)
+                record(
+                    session,
+                    self.store.tenant,
+                    what,
+                    at=self.now,
+                    who=self.people[name],
+                    authorization_id=self.case,
+                    details={"revision": self.standing.revision},
+                )
 
     def documents_come(self, document_id: str) -> None:
         more = request(text=f"More about {document_id}.")
@@ -372,8 +380,8 @@ def test_the_trail_says_what_was_done_with_which_versions_and_no_word_of_it(desk
         everything = " ".join(session.scalars(select(TrailRow.details)))
     details = json.loads(entry.details)
     assert (details["action_id"], details["kind"], details["turn"]) == (approved.action_id, "approved", 3)
-    assert details["policy"] == "lumbar-spine-mri 2026.1"
-    assert details["model"] == "greenlane-approval 3"
+    assert details["policy"] == {"policy_id": "lumbar-spine-mri", "version": "2026.1"}
+    assert details["model"] == {"name": "greenlane-approval", "version": "3"}
     assert "fever" not in everything
     assert "Roe" not in everything
 

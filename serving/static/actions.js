@@ -1,15 +1,8 @@
 // Keys and comforts for working on a case. Every form works without it.
 "use strict";
 
-const KEYS_OFF = "greenlane_keys=off";
-
 function keysAreOn() {
-  return !document.cookie.split("; ").includes(KEYS_OFF);
-}
-
-function switchKeys(on) {
-  const age = on ? 0 : 60 * 60 * 24 * 365;
-  document.cookie = `${KEYS_OFF}; path=/; max-age=${age}; SameSite=Strict`;
+  return document.querySelector(".work[data-keys=off]") === null;
 }
 
 function isTyping(target) {
@@ -31,7 +24,6 @@ function closePanel(panel) {
 function showKeys() {
   const help = document.querySelector("dialog.keys-help");
   if (help && !help.open) {
-    help.querySelector(".keys-on").checked = keysAreOn();
     help.showModal();
   }
 }
@@ -101,7 +93,7 @@ function takeSelection() {
 }
 
 function chooseFact(event) {
-  const form = document.querySelector('form[data-draft="correct_fact"]');
+  const form = document.querySelector("#correct form.correct-fact");
   const mark = event.target instanceof Element ? event.target.closest(".note-text [data-facts]") : null;
   const output = form?.querySelector(".chosen-fact");
   if (mark && output) {
@@ -157,7 +149,6 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   document.getElementById("add-missed-concept")?.addEventListener("focus", loadConcepts, { once: true });
   document.getElementById("note-mention")?.addEventListener("change", mention);
-  document.querySelector(".keys-on")?.addEventListener("change", (event) => switchKeys(event.target.checked));
   const help = document.querySelector(".keys-button");
   if (help) {
     help.hidden = false;

@@ -11,7 +11,7 @@ from case_desk import CaseDesk
 from sqlalchemy import select
 from test_nurse_day import open_case
 
-from serving.people import SignedIn
+from serving.people import Person, SignedIn
 from serving.roles import Role
 from serving.tables import PersonRow, TrailRow
 from serving.trail import record
@@ -49,12 +49,18 @@ def case_was_opened(desk: CaseDesk, external_id: str, name: str) -> None:
     with desk.store.writing() as session:
         row = session.scalars(select(PersonRow).where(PersonRow.sign_in_name == name)).one()
         entries = session.scalars(select(TrailRow.sign_in_id).where(TrailRow.person_id == row.person_id)).all()
-        from serving.people import Person
-
         person = Person(row.person_id, row.sign_in_name, row.display_name, Role(row.role))
         who = SignedIn(person, entries[-1] or "", "", datetime.now(UTC))
         case = desk.row(external_id).authorization_id
-        record(session, "default", "case_opened", at=datetime.now(UTC), who=who, authorization_id=case)
+        record(
+            session,
+            "default",
+            "case_opened",
+            at=datetime.now(UTC),
+            who=who,
+            authorization_id=case,
+            details={"revision": desk.row(external_id).revision},
+        )
 
 
 def fill_in(page: Page) -> None:

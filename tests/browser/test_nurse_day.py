@@ -107,14 +107,18 @@ def test_words_that_were_missed_are_selected_and_kept_with_exact_offsets(desk: C
         open_case(page, "PA-3")
         page.get_by_text("Correct what was read").click()
         select_in_note(page, words)
-        page.get_by_label("They mean").fill("Foot drop")
+        page.get_by_label("They mean").fill("Low back pain")
         page.locator("form[data-draft=add_missed]").get_by_label("past").check()
         page.get_by_role("button", name="Keep what was missed").click()
         page.wait_for_url("**?done=*")
     kind, content = desk.kept("PA-3")[-1]
     assert kind == "fact_corrected"
     assert NOTE_WITH_SIGNS[content["start"] : content["end"]] == words
-    assert (content["concept"], content["document_id"], content["assertion"]["historical"]) == ("foot_drop", "d1", True)
+    assert (content["concept"], content["document_id"], content["assertion"]["historical"]) == (
+        "low_back_pain",
+        "d1",
+        True,
+    )
 
 
 def test_a_highlight_is_clicked_and_said_to_be_wrong(desk: CaseDesk) -> None:
@@ -174,16 +178,15 @@ def test_single_keys_are_switched_off_and_stay_off(desk: CaseDesk) -> None:
     with desk.page_of(Role.NURSE, "kim") as page:
         open_case(page, "PA-7")
         page.keyboard.press("?")
-        page.get_by_label("Single keys are on").uncheck()
-        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Switch them off").click()
         page.keyboard.press("a")
         assert not page.locator("#do-approve").evaluate("panel => panel.open")
         page.reload()
         page.keyboard.press("a")
         assert not page.locator("#do-approve").evaluate("panel => panel.open")
         page.keyboard.press("?")
-        page.get_by_label("Single keys are on").check()
-        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Switch them on").click()
+        page.wait_for_selector(".work[data-keys=on]")
         page.keyboard.press("a")
         assert page.locator("#do-approve").evaluate("panel => panel.open")
         page.keyboard.press("Escape")
