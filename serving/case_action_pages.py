@@ -18,6 +18,7 @@ from serving.action_forms import Content, Fields, content_of
 from serving.case_actions import CaseActions
 from serving.corrections import Place, SeveralPlacesError, correction_of
 from serving.deps import Director, Form, Reader, Service, Worker
+from serving.done_view import happened_since
 from serving.errors import ActionRefusedError, CaseChangedError, UnknownAuthorizationError
 from serving.fact_words import spoken
 from serving.letters import adverse_notice
@@ -27,7 +28,7 @@ from serving.service import AuthorizationService, Case
 from serving.single_keys import switch_single_keys
 from serving.trail import record
 from serving.work import ActionKind
-from serving.work_view import FormView, asked, concept_names, form_context, happened_since, work_view
+from serving.work_view import FormView, asked, concept_names, form_context, work_view
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

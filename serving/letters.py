@@ -76,7 +76,7 @@ def appeal_rights(line_of_business: str | None) -> AppealRights:
 
 def information_request(asked: Asked, questions: Sequence[str], answer_by: date) -> str:
     """The letter that asks the provider for what is missing. ``questions`` are the policy's own."""
-    asks = questions or ("Please send: ",)
+    asks = questions or ("",)
     lines = "\n".join(f"{number}. {question}" for number, question in enumerate(asks, start=1))
     return (
         f"About the request {asked.external_id}: {asked.service}\n\n"

@@ -8,76 +8,35 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from features.lexicon import Lexicon
-from features.types import Document
 from serving.action_forms import HOW_AGREED, PEER_TO_PEER, FormContext
 from serving.case_actions import CaseActions
-from serving.case_rules import has_read, refusal, undo_refusal
-from serving.case_standing import CaseAction, Standing, case_row, standing_of
+from serving.case_rules import has_read, refusal
+from serving.case_standing import Standing, case_row, standing_of
 from serving.corrections import FLAGS
-from serving.fact_words import spoken
+from serving.done_view import (
+    DONE_WORDS,
+    Banner,
+    DoneLine,
+    banner_of,
+    documents_received,
+    done_line,
+    full_name,
+    name_of,
+    names_of,
+)
 from serving.letters import Asked, answer_by, information_request, referral_summary
 from serving.people import Person, SignedIn
-from serving.roles import Permission, Role
+from serving.roles import Permission
 from serving.service import Case
-from serving.tables import AuthorizationRow, CaseActionRow, DocumentRow, DraftRow, PersonRow
+from serving.tables import DraftRow
 from serving.work import DECIDING, ActionKind, Work
-
-DONE_WORDS = {
-    ActionKind.CLAIMED: "claimed this case",
-    ActionKind.RELEASED: "released this case",
-    ActionKind.ASSIGNED: "assigned this case",
-    ActionKind.FACT_CORRECTED: "corrected a fact",
-    ActionKind.NOTED: "wrote a note",
-    ActionKind.INFORMATION_REQUESTED: "asked for information",
-    ActionKind.APPROVED: "approved as requested",
-    ActionKind.APPROVED_MODIFIED: "approved with changes the provider agreed to",
-    ActionKind.REFERRED: "referred to the medical director",
-    ActionKind.RETURNED: "returned to the nurse",
-    ActionKind.DETERMINED_ADVERSELY: "recorded an adverse determination",
-    ActionKind.WITHDRAWN: "recorded that the provider withdrew",
-    ActionKind.REOPENED: "opened this case again",
-}
-"""What somebody did, after their name."""
-
-_BANNER_WORDS = {
-    ActionKind.APPROVED: "Approved",
-    ActionKind.APPROVED_MODIFIED: "Approved with changes",
-    ActionKind.INFORMATION_REQUESTED: "Asked for information on",
-    ActionKind.REFERRED: "Referred",
-    ActionKind.RETURNED: "Returned",
-    ActionKind.DETERMINED_ADVERSELY: "Adverse determination recorded on",
-    ActionKind.WITHDRAWN: "Withdrawn:",
-    ActionKind.REOPENED: "Opened again:",
-    ActionKind.NOTED: "Note kept on",
-    ActionKind.FACT_CORRECTED: "Correction kept on",
-}
-_READ_ALOUD = {
-    "text": "text",
-    "reason": "reason",
-    "summary": "summary",
-    "letter": "letter",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class DoneLine:
-    """One action in the case's past. ``text`` is what was written with it, ``undo_words`` empty where it cannot be."""
-
-    action_id: str
-    kind: str
-    who: str
-    words: str
-    at: str
-    text: str
-    undone: bool
-    undo_words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +71,6 @@ class FormView:
     values: Mapping[str, str] = field(default_factory=dict)
     chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """The line about what was just done, with the way on."""
-
-    words: str
-    action_id: str
-    authorization_id: str
-    undo_words: str
-    next_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +123,11 @@ def work_view(
     with actions.store.reading() as session:
         row = case_row(session, actions.store.tenant, case.stored.authorization_id)
         standing = standing_of(session, row)
-        names = _names(session, row.tenant)
+        names = names_of(session, row.tenant)
         drafts = _drafts(session, who.person.person_id, row.authorization_id)
-        received = _received(session, row.authorization_id)
-        banner = _banner(session, row.tenant, done, who.person, names, now) if done else None
-    result = json.loads(case.latest.result)
+        received = documents_received(session, row.authorization_id)
+        banner = banner_of(session, row.tenant, done, who.person, names, now) if done else None
+    result = json.loads(case.latest.trace)
     works = who.person.may(Permission.WORK_ON_CASES)
     refused = {kind: refusal(kind, standing, who.person, now=now) for kind in ActionKind}
     may = frozenset(kind.value for kind, why in refused.items() if why is None) if works else frozenset()
@@ -205,7 +153,7 @@ def work_view(
         why_not=(refused[ActionKind.APPROVED] or "") if works and undecided else "",
         standing_words=_standing_words(standing, now),
         forms={**_prefilled(case, result, now), **drafts, **(typed or {})},
-        service_words=f"{service.units:g} units" if service.units is not None else "units not given",
+        service_words=_units(service.units),
         criteria=_choices(result),
         evidence=_evidence(result),
         evidence_read=has_read(standing, who.person),
@@ -224,11 +172,11 @@ def form_context(actions: CaseActions, case: Case, *, now: datetime) -> FormCont
     """What the forms of a case are held against."""
     with actions.store.reading() as session:
         standing = standing_of(session, case_row(session, actions.store.tenant, case.stored.authorization_id))
-        received = _received(session, case.stored.authorization_id)
-        people = _names(session, actions.store.tenant)
+        received = documents_received(session, case.stored.authorization_id)
+        people = names_of(session, actions.store.tenant)
     return FormContext(
         service=case.stored.request.service,
-        criterion_ids=frozenset(choice.criterion_id for choice in _choices(json.loads(case.latest.result))),
+        criterion_ids=frozenset(choice.criterion_id for choice in _choices(json.loads(case.latest.trace))),
         new_documents=_new_documents(standing, received),
         people=tuple(person for person in people.values() if person.active),
         today=now.date(),
@@ -244,76 +192,9 @@ def asked(case: Case) -> Asked:
     return Asked(request.external_id, words, request.coverage.line_of_business)
 
 
-def happened_since(
-    actions: CaseActions, authorization_id: str, turn: int, who: Person, now: datetime
-) -> tuple[str, ...]:
-    """In words, what was done on the case after the turn that a person saw. Documents that came are counted too."""
-    with actions.store.reading() as session:
-        row = case_row(session, actions.store.tenant, authorization_id)
-        names = _names(session, row.tenant)
-        acted = session.scalars(select(CaseActionRow).where(CaseActionRow.authorization_id == authorization_id)).all()
-        received = _received(session, authorization_id)
-    events = [
-        (action.at, action.action_id, f"{_name(action.person_id, who, names)} {_kind_words(action.kind)}")
-        for action in acted
-    ]
-    came = {revision: at for _, revision, at in received if revision > 1 and at is not None}
-    events += [(at, "", "new documents came") for at in came.values()]
-    recent = sorted(events)[-(row.turn - turn) :] if row.turn > turn else []
-    return tuple(f"{words}, {_ago(now - at)} ago" for at, _, words in recent)
-
-
-def done_line(
-    action: CaseAction,
-    standing: Standing,
-    who: Person,
-    names: Mapping[str, Person],
-    now: datetime,
-    documents: Sequence[Document],
-) -> DoneLine:
-    """One action in words."""
-    return DoneLine(
-        action_id=action.action_id,
-        kind=action.kind.value,
-        who=_name(action.person_id, who, names),
-        words=DONE_WORDS[action.kind],
-        at=action.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        text=_text(action, documents),
-        undone=action.undone,
-        undo_words=_undo_words(action, standing, who, now),
-    )
-
-
 def concept_names(lexicon: Lexicon) -> tuple[str, ...]:
     """The preferred names of all concepts, sorted."""
     return tuple(sorted({concept.name for concept in lexicon.concepts.values()}, key=str.casefold))
-
-
-def _text(action: CaseAction, documents: Sequence[Document]) -> str:
-    content = action.content
-    if action.kind is ActionKind.FACT_CORRECTED:
-        text = next((each.text for each in documents if each.document_id == content["document_id"]), "")
-        quote = text[content["start"] : content["end"]]
-        flags = ", ".join(flag for flag in FLAGS if content["assertion"][flag]) or "affirmed"
-        return f"“{quote}”: {spoken(content['verdict'])}, {spoken(content['concept'])}, {flags}"
-    if action.kind is ActionKind.APPROVED_MODIFIED:
-        parts = [
-            f"{content['units']:g} units" if content["units"] is not None else "",
-            content["level_of_care"] or "",
-            f"from {content['start_date']}" if content["start_date"] else "",
-            f"until {content['end_date']}" if content["end_date"] else "",
-        ]
-        agreed = f"{content['agreed_by']} agreed {HOW_AGREED[content['agreed_how']]} on {content['agreed_on']}"
-        return f"{', '.join(part for part in parts if part)}. {agreed}."
-    return str(next((content[name] for name in _READ_ALOUD if content.get(name)), ""))
-
-
-def _undo_words(action: CaseAction, standing: Standing, who: Person, now: datetime) -> str:
-    if undo_refusal(action, standing, who, now=now) is not None:
-        return ""
-    if action.takes_effect_at is None:
-        return "Undo"
-    return f"Undo ({max(1, round((action.takes_effect_at - now).total_seconds() / 60))} min)"
 
 
 def _holder(standing: Standing, who: Person, names: Mapping[str, Person]) -> str:
@@ -322,7 +203,7 @@ def _holder(standing: Standing, who: Person, names: Mapping[str, Person]) -> str
     return (
         "You have this case"
         if standing.assigned_to == who.person_id
-        else f"{_name(standing.assigned_to, who, names)} has this case"
+        else f"{name_of(standing.assigned_to, who, names)} has this case"
     )
 
 
@@ -340,13 +221,19 @@ def _standing_words(standing: Standing, now: datetime) -> str:
     return f"{words}, takes effect in a few minutes" if waiting else words
 
 
+def _units(units: float | None) -> str:
+    if units is None:
+        return "units not given"
+    return "1 unit" if units == 1 else f"{units:g} units"
+
+
 def _prefilled(case: Case, result: Mapping[str, Any], now: datetime) -> dict[str, FormView]:
     by = answer_by(datetime.fromisoformat(result["due_at"]), now)
     questions = list(dict.fromkeys(missing["ask"] for missing in result["missing"]))
     letter = information_request(asked(case), questions, by)
     return {
         "request_information": FormView({"letter": letter, "answer_by": by.isoformat()}),
-        "refer": FormView({"summary": referral_summary(result["criteria"])}),
+        "refer": FormView({"summary": referral_summary([each for each in result["criteria"] if each["needed"]])}),
     }
 
 
@@ -378,7 +265,7 @@ def _second_look(
     earlier = standing.decisions[-1] if standing.decisions else None
     reopened = [action for action in standing.counting if action.kind is ActionKind.REOPENED]
     return SecondLook(
-        earlier=f"{_full_name(earlier.person_id, names)} {DONE_WORDS[earlier.kind]} on {earlier.at:%Y-%m-%d}"
+        earlier=f"{full_name(earlier.person_id, names)} {DONE_WORDS[earlier.kind]} on {earlier.at:%Y-%m-%d}"
         if earlier
         else "",
         documents=_new_documents(standing, received),
@@ -398,51 +285,6 @@ def _told(case: Case, standing: Standing, now: datetime) -> str:
     )
 
 
-def _banner(
-    session: Session, tenant: str, done: str, who: Person, names: Mapping[str, Person], now: datetime
-) -> Banner | None:
-    found = session.get(CaseActionRow, done)
-    if found is None or found.tenant != tenant or found.person_id != who.person_id:
-        return None
-    row = case_row(session, tenant, found.authorization_id)
-    standing = standing_of(session, row)
-    action = standing.action(done)
-    if action is None or action.kind not in _BANNER_WORDS:
-        return None
-    begin = "Undone:" if action.undone else _BANNER_WORDS[action.kind]
-    return Banner(
-        words=f"{begin} {row.external_id}",
-        action_id=done,
-        authorization_id=row.authorization_id,
-        undo_words=_undo_words(action, standing, who, now),
-        next_id=_next_case(session, row, who) if action.kind in _BANNER_WORDS else None,
-    )
-
-
-def _next_case(session: Session, row: AuthorizationRow, who: Person) -> str | None:
-    """The case due next that this person can work on: theirs or nobody's, never by score."""
-    work = Work.REFERRED if who.may(Permission.DETERMINE_ADVERSELY) else Work.OPEN
-    return session.scalar(
-        select(AuthorizationRow.authorization_id)
-        .where(
-            AuthorizationRow.tenant == row.tenant,
-            AuthorizationRow.work == work.value,
-            AuthorizationRow.authorization_id != row.authorization_id,
-            AuthorizationRow.assigned_to.is_(None) | (AuthorizationRow.assigned_to == who.person_id),
-        )
-        .order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id)
-        .limit(1)
-    )
-
-
-def _names(session: Session, tenant: str) -> dict[str, Person]:
-    rows = session.scalars(select(PersonRow).where(PersonRow.tenant == tenant).order_by(PersonRow.display_name))
-    return {
-        row.person_id: Person(row.person_id, row.sign_in_name, row.display_name, Role(row.role), row.team, row.active)
-        for row in rows
-    }
-
-
 def _drafts(session: Session, person_id: str, authorization_id: str) -> dict[str, FormView]:
     rows = session.scalars(
         select(DraftRow).where(DraftRow.person_id == person_id, DraftRow.authorization_id == authorization_id)
@@ -453,32 +295,3 @@ def _drafts(session: Session, person_id: str, authorization_id: str) -> dict[str
 def _draft(fields: Mapping[str, str]) -> FormView:
     # A field that came several times is kept with a line for each.
     return FormView(fields, {name: text.split("\n") for name, text in fields.items()})
-
-
-def _received(session: Session, authorization_id: str) -> list[tuple[str, int, datetime | None]]:
-    rows = session.execute(
-        select(DocumentRow.document_id, DocumentRow.revision, DocumentRow.received_at)
-        .where(DocumentRow.authorization_id == authorization_id)
-        .order_by(DocumentRow.position)
-    )
-    return [(row.document_id, row.revision, row.received_at) for row in rows]
-
-
-def _full_name(person_id: str, names: Mapping[str, Person]) -> str:
-    person = names.get(person_id)
-    return person.display_name if person else "Somebody"
-
-
-def _name(person_id: str, who: Person, names: Mapping[str, Person]) -> str:
-    return "You" if person_id == who.person_id else _full_name(person_id, names)
-
-
-def _kind_words(kind: str) -> str:
-    return "undid something" if kind == ActionKind.UNDONE else DONE_WORDS[ActionKind(kind)]
-
-
-def _ago(span: Any) -> str:
-    minutes = int(span.total_seconds() // 60)
-    if minutes < 1:
-        return "less than a minute"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
