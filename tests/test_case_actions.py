@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -223,6 +224,22 @@ def test_acting_on_an_old_view_of_the_case_is_refused_and_changes_nothing(desk: 
         desk.act("ann", ActionKind.APPROVED, turn=0)
     assert desk.standing.work is Work.OPEN
     desk.act("ann", ActionKind.APPROVED)
+
+
+def test_of_two_who_decide_one_case_at_the_same_time_exactly_one_does(desk: Desk) -> None:
+    turn = desk.standing.turn
+
+    def decide(name: str) -> bool:
+        try:
+            desk.act(name, ActionKind.APPROVED, turn=turn)
+        except CaseChangedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(decide, ["ann", "bob", "lea", "dora"]))
+    assert sorted(done) == [False, False, False, True]
+    assert desk.decisions == [("decision", "approved_as_requested")]
 
 
 def test_a_referred_case_is_the_director_s_until_it_is_returned_to_the_nurse(desk: Desk) -> None:

@@ -165,7 +165,7 @@ def test_a_case_is_referred_without_javascript(desk: CaseDesk) -> None:
         open_case(page, "PA-6")
         page.locator("#do-refer > summary").click()
         summary = page.get_by_label("Summary for the medical director")
-        assert "Criteria to look at:" in summary.input_value()
+        assert "Question for the medical director:" in summary.input_value()
         summary.fill("Please look at the weakness.")
         page.get_by_role("button", name="Refer to the medical director").click()
         assert page.locator(".done-line").inner_text().startswith("Referred PA-6")
