@@ -26,6 +26,7 @@ from serving.cli import app as command_line
 from serving.correction_export import CORRECTION_COLUMNS, export_corrections
 from serving.corrections import concept_named, places_of
 from serving.deps import COOKIE
+from serving.done_view import DONE_WORDS
 from serving.letters import APPEAL_RIGHTS, Asked, adverse_notice, answer_by, appeal_rights
 from serving.people import SignedIn
 from serving.roles import Role
@@ -33,6 +34,7 @@ from serving.settings import Settings
 from serving.store import Store
 from serving.tables import AuthorizationRow, CaseActionRow, DraftRow, TrailRow
 from serving.trail import record
+from serving.work import ActionKind
 
 TO_A_NURSE = always(Route.NURSE_REVIEW, "criterion_not_documented")
 PLAIN_NOTE = "He completed physical therapy for 8 weeks. No saddle anesthesia. Then physical therapy again."
@@ -470,6 +472,10 @@ def test_an_answer_is_asked_for_a_day_before_the_decision_is_due_and_never_in_th
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert answer_by(now + timedelta(days=7), now).isoformat() == "2026-11-26"
     assert answer_by(now + timedelta(hours=3), now) == now.date()
+
+
+def test_everything_that_can_be_done_has_words_for_the_case_s_past() -> None:
+    assert set(DONE_WORDS) == set(ActionKind) - {ActionKind.UNDONE}
 
 
 def test_concepts_are_found_by_the_name_people_see() -> None:
