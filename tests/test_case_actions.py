@@ -32,7 +32,7 @@ from models.decisions import Outcome
 from models.result import result_to_json, trace_to_json
 from models.types import Reason, Route
 from serving.case_actions import CaseActions
-from serving.case_rules import decision_kind, takes_effect_at
+from serving.case_rules import decision_kind, has_read, refusal, takes_effect_at
 from serving.case_standing import CHANGING, CaseAction, Standing
 from serving.database import open_engine
 from serving.errors import ActionRefusedError, CaseChangedError, NotAllowedError, ServingError
@@ -442,6 +442,28 @@ class CaseMachine(RuleBasedStateMachine):
             assert self.desk.people[name].person.may(Permission.WORK_ON_CASES)
             assert done.kind is kind
 
+    @rule(data=st.data(), patience=st.sampled_from([0, 10]))
+    def somebody_does_what_is_possible(self, data: st.DataObject, patience: int) -> None:
+        self.desk.now += timedelta(minutes=patience)
+        standing = self.desk.standing
+        possible = [
+            (name, kind)
+            for kind in sorted(CHANGING)
+            for name in ("ann", "bob", "dora", "dan")
+            if refusal(kind, standing, self.desk.people[name].person, now=self.desk.now) is None
+        ]
+        if not possible:
+            return
+        kind = data.draw(st.sampled_from(sorted({kind for _, kind in possible})))
+        name = data.draw(st.sampled_from([name for name, each in possible if each is kind]))
+        read = has_read(standing, self.desk.people[name].person)
+        if kind is ActionKind.DETERMINED_ADVERSELY and not read:
+            with pytest.raises(ActionRefusedError, match="open the evidence"):
+                self.desk.act(name, kind)
+            self.desk.open_evidence(name)
+        done = self.desk.act(name, kind)
+        assert self.desk.standing.last_change == done
+
     @rule(name=st.sampled_from(["dora", "dan", "ann"]))
     def somebody_reads_the_evidence(self, name: str) -> None:
         self.desk.open_evidence(name)
@@ -457,10 +479,14 @@ class CaseMachine(RuleBasedStateMachine):
         self.desk.documents_come(f"d{self.documents}")
 
     @precondition(lambda self: self.desk.standing.counting)
-    @rule(name=st.sampled_from(["ann", "bob", "dora", "dan"]), data=st.data())
-    def somebody_undoes(self, name: str, data: st.DataObject) -> None:
+    @rule(name=st.sampled_from(["ann", "bob", "dora", "dan", None]), data=st.data())
+    def somebody_undoes(self, name: str | None, data: st.DataObject) -> None:
         before = self.desk.standing
         action = data.draw(st.sampled_from(before.actions))
+        if name is None:
+            # Who did the last step.
+            action = before.last_change or action
+            name = next(each for each, who in self.desk.people.items() if who.person.person_id == action.person_id)
         try:
             self.desk.undo(name, action)
         except ActionRefusedError:
