@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,6 +22,7 @@ from features.request import DocumentsBody, RequestBody
 from models.versions import pipeline_version
 from serving import (
     api,
+    case_action_pages,
     draft_pages,
     pages,
     people_pages,
@@ -31,6 +33,7 @@ from serving import (
     trail_pages,
     worklist_pages,
 )
+from serving.case_actions import CaseActions
 from serving.documents.pool import ReadingPool
 from serving.drafts import DraftStore
 from serving.errors import NotSignedInError, ServingError, StaleFormError
@@ -95,6 +98,7 @@ def create_app(
     app.state.drafts = DraftStore(store)
     app.state.sign_in_limit = SignInLimit()
     app.state.identity_provider = provider_of(settings)
+    app.state.actions = CaseActions(store, undo_window=timedelta(minutes=settings.undo_minutes))
     app.state.worklist_counts = WorklistCounts(store)
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
@@ -108,6 +112,7 @@ def create_app(
         sight_pages,
         trail_pages,
         worklist_pages,
+        case_action_pages,
     ):
         app.include_router(place.router)
     app.mount("/static", StaticFiles(packages=[("serving", "static")]), name="static")

@@ -340,6 +340,18 @@ def export_decisions_command(
         typer.echo(f"{done.unweighed} of the blind audit left out: its share was not recorded when they were drawn")
 
 
+@export_app.command("corrections")
+def export_corrections_command(
+    out: Annotated[Path, typer.Argument(help="File to write: .jsonl. It will hold words of notes.")],
+) -> None:
+    """Write what people corrected in what was read, with offsets, for those who improve the reading."""
+    from serving.correction_export import export_corrections
+
+    with _store() as store:
+        count = export_corrections(store, out)
+    typer.echo(f"{count} corrections in {out}")
+
+
 @import_app.command("decisions")
 def import_decisions_command(
     files: Annotated[list[str], typer.Argument(help="Decisions as JSON Lines; - reads standard input.")],

@@ -8,9 +8,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from features.types import Document
 from models.decisions import HISTORY_COLUMNS, Decision, DecisionSource, Outcome
 from models.types import Route
 from serving.errors import ExportError
+from serving.private_file import private_file
 from serving.records import dumps
 from serving.store import PastCase, Store
 
@@ -50,7 +49,7 @@ def export_decisions(store: Store, path: Path, *, since: datetime | None = None)
     if path.suffix not in _FORMATS:
         raise ExportError(f"{path}: must end in {' or '.join(_FORMATS)}")
     cases = undecided = unweighed = 0
-    with _private_file(path) as file:
+    with private_file(path) as file:
         write = _writer(file, path.suffix)
         for case in store.past_cases(since=since):
             row = history_row(case)
@@ -136,21 +135,3 @@ def _writer(file: IO[str], suffix: str) -> Callable[[dict[str, Any]], object]:
     return lambda row: table.writerow(
         dumps(row[name]) if name in _JSON_COLUMNS else row[name] for name in HISTORY_COLUMNS
     )
-
-
-@contextmanager
-def _private_file(path: Path) -> Iterator[IO[str]]:
-    pending = path.with_name(f".{path.name}.pending")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pending.unlink(missing_ok=True)
-        descriptor = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        pending.replace(path)
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        pending.unlink(missing_ok=True)

@@ -133,6 +133,21 @@ class CaseChangedError(ServingError):
     title = "The case has changed since you opened it"
 
 
+class ActionRefusedError(ServingError):
+    """What a person wants to do on a case is not possible now, or its form lacks something.
+
+    ``problems`` are (field, message) pairs; the field is empty where the whole action is refused.
+    """
+
+    status = 422
+    slug = "action-refused"
+    title = "This cannot be recorded as it stands"
+
+    def __init__(self, *problems: tuple[str, str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in problems))
+
+
 class PersonRefusedError(ServingError):
     """Somebody cannot be added or changed as asked; the message names the field."""
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from serving.case_actions import CaseActions
 from serving.case_view import case_view
 from serving.deps import Reader, Service
 from serving.errors import UnknownAuthorizationError
@@ -17,26 +18,42 @@ from serving.people import SignedIn
 from serving.rendering import home_of, render_page
 from serving.service import AuthorizationService, Case
 from serving.sights import case_opened
+from serving.single_keys import single_keys
 from serving.ulid import is_ulid
+from serving.work_view import work_view
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/cases/{authorization_id}")
 def case(
-    request: Request, authorization_id: str, service: Service, who: Reader, show: str | None = None
+    request: Request,
+    authorization_id: str,
+    service: Service,
+    who: Reader,
+    show: str | None = None,
+    done: str | None = None,
 ) -> HTMLResponse:
-    """One case: the documents with their evidence, the policy's criteria beside them.
+    """One case: the documents with their evidence, the policy's criteria beside them, and the work on it.
 
-    ``show`` is the number of a document to show by itself; anything else shows them all, one below the other.
+    ``show`` is the number of a document to show by itself; anything else shows them all, one below the other. ``done``
+    names what was just done, here or on the case before.
     """
     alone = int(show) if show is not None and re.fullmatch("[1-9][0-9]{0,3}", show) else None
     found = known_case(authorization_id, service)
     now = datetime.now(UTC)
     opened = case_opened(request.app.state.store, who, authorization_id, found.latest)
     looked(request.app.state.store, who, authorization_id, now)
-    view = case_view(found, now, alone=alone)
-    return render_page("case.html", who=who, here="/", view=view, opened=opened)
+    actions: CaseActions = request.app.state.actions
+    return render_page(
+        "case.html",
+        who=who,
+        here="/",
+        view=case_view(found, now, alone=alone),
+        work=work_view(actions, found, who, now=now, done=done),
+        keys_on=single_keys(request, who),
+        opened=opened,
+    )
 
 
 def error_page(request: Request, status: int) -> HTMLResponse:

@@ -59,6 +59,13 @@ class Settings(BaseModel):
         title="GREENLANE_TURNAROUND",
         description="Folder of turnaround rules beside the packaged ones (docs/clocks.md).",
     )
+    undo_minutes: int = Field(
+        default=5,
+        ge=0,
+        le=60,
+        title="GREENLANE_UNDO_MINUTES",
+        description="So long a determination or a letter can be undone before it takes effect; `0`: at once.",
+    )
     body_limit: int = Field(
         default=20_000_000,
         ge=1024,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Engine, func, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Engine, and_, func, literal, or_, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
@@ -33,6 +33,7 @@ from serving.errors import (
 from serving.records import ReceivedDocument, dumps, likeness, request_from_record, request_record, wording_of
 from serving.tables import (
     AuthorizationRow,
+    CaseActionRow,
     DecisionRow,
     DocumentRow,
     FastTrackSwitchRow,
@@ -504,11 +505,15 @@ class Store:
             )
             return True
 
-    def past_cases(self, *, since: datetime | None = None, page: int = 100) -> Iterator[PastCase]:
+    def past_cases(
+        self, *, since: datetime | None = None, now: datetime | None = None, page: int = 100
+    ) -> Iterator[PastCase]:
         """Every accepted case with what was decided about it, in the order they came; ``page`` of them at a time.
 
-        ``since``: only those accepted then or later.
+        ``since``: only those accepted then or later. What was undone, or by ``now`` (the clock's by default) can still
+        be, is no decision.
         """
+        now = now or datetime.now(UTC)
         after: tuple[datetime, str] | None = None
         while True:
             query = select(AuthorizationRow).where(AuthorizationRow.tenant == self._tenant)
@@ -521,7 +526,7 @@ class Store:
                 )
             query = query.order_by(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id).limit(page)
             with self.reading() as session:
-                found = [_past_case(session, row) for row in session.scalars(query)]
+                found = [_past_case(session, row, now) for row in session.scalars(query)]
             yield from found
             if len(found) < page:
                 return
@@ -655,7 +660,7 @@ def _kept_reading(row: DocumentRow) -> ReadDocument | None:
     return ReadDocument.from_record(row.extracted_text.decode(), row.reading)
 
 
-def _past_case(session: Session, row: AuthorizationRow) -> PastCase:
+def _past_case(session: Session, row: AuthorizationRow, now: datetime) -> PastCase:
     documents = session.scalars(
         select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
     ).all()
@@ -674,14 +679,35 @@ def _past_case(session: Session, row: AuthorizationRow) -> PastCase:
         documents=received,
         audit_probability=row.audit_probability,
         result=_stored_result(result) if result is not None else None,
-        decisions=tuple(_decisions(session, row.authorization_id)),
+        decisions=tuple(_decisions(session, row.authorization_id, in_effect_at=now)),
     )
 
 
-def _decisions(session: Session, authorization_id: str) -> list[Decision]:
-    rows = session.scalars(
-        select(DecisionRow).where(DecisionRow.authorization_id == authorization_id).order_by(DecisionRow.decision_id)
+def counting_decisions(
+    session: Session, authorization_id: str, *, in_effect_at: datetime | None = None
+) -> list[DecisionRow]:
+    """The decisions on a case that were not undone, in the order they were recorded.
+
+    ``in_effect_at``: only those that take effect by then, so that the clock has ended their undoing.
+    """
+    undone = select(CaseActionRow.undoes).where(
+        CaseActionRow.authorization_id == authorization_id, CaseActionRow.undoes.is_not(None)
     )
+    counts: ColumnElement[bool] = DecisionRow.action_id.not_in(undone)
+    if in_effect_at is not None:
+        effect = CaseActionRow.takes_effect_at
+        counts = and_(counts, or_(effect.is_(None), effect <= in_effect_at))
+    query = (
+        select(DecisionRow)
+        .outerjoin(CaseActionRow, CaseActionRow.action_id == DecisionRow.action_id)
+        .where(DecisionRow.authorization_id == authorization_id, or_(DecisionRow.action_id.is_(None), counts))
+        .order_by(DecisionRow.decision_id)
+    )
+    return list(session.scalars(query))
+
+
+def _decisions(session: Session, authorization_id: str, *, in_effect_at: datetime | None = None) -> list[Decision]:
+    rows = counting_decisions(session, authorization_id, in_effect_at=in_effect_at)
     return [
         Decision(
             outcome=Outcome(row.outcome),

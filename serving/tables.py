@@ -157,7 +157,8 @@ class ResultRow(Base):
 
 class DecisionRow(Base):
     """What a person decided; rows are only added. The first of kind ``decision`` is the answer to the request as it came,
-    later ones are what followed; of kind ``overturned`` are outcomes that replaced it.
+    later ones are what followed; of kind ``overturned`` are outcomes that replaced it. ``action_id`` names the action by
+    which it was decided here, null where it was decided in another system; one that was undone does not count.
     """
 
     __tablename__ = "decisions"
@@ -174,6 +175,7 @@ class DecisionRow(Base):
     decided_by: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(32))
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    action_id: Mapped[str | None] = mapped_column(String(26))
 
 
 class FastTrackSwitchRow(Base):

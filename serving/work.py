@@ -31,6 +31,8 @@ class ActionKind(StrEnum):
     RETURNED = "returned"
     """The medical director gives a referred case back to the nurse."""
     DETERMINED_ADVERSELY = "determined_adversely"
+    WITHDRAWN = "withdrawn"
+    """The provider took the request back."""
     REOPENED = "reopened"
     UNDONE = "undone"
 

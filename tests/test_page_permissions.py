@@ -41,6 +41,23 @@ ALLOWED: dict[tuple[str, str], Permission | str] = {
     ("POST", "/cases/{authorization_id}/assign"): Permission.ASSIGN,
     ("GET", "/cases/{authorization_id}/score"): Permission.READ_CASES,
     ("POST", "/cases/{authorization_id}/seen"): Permission.READ_CASES,
+    ("POST", "/cases/{authorization_id}/approve"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/approve-modified"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/request-information"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/refer"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/withdraw"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/reopen"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/notes"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/corrections"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/undo"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/keys"): Permission.WORK_ON_CASES,
+    ("GET", "/cases/{authorization_id}/corrections"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/return"): Permission.DETERMINE_ADVERSELY,
+    ("GET", "/cases/{authorization_id}/determine-adversely"): Permission.DETERMINE_ADVERSELY,
+    ("POST", "/cases/{authorization_id}/determine-adversely"): Permission.DETERMINE_ADVERSELY,
+    ("GET", "/cases/{authorization_id}/evidence"): Permission.READ_CASES,
+    ("GET", "/cases/{authorization_id}/evidence/{fact_id}"): Permission.READ_CASES,
+    ("GET", "/concepts"): Permission.READ_CASES,
     ("GET", "/trail"): Permission.READ_TRAIL,
     ("GET", "/trail/cases/{authorization_id}"): Permission.READ_TRAIL,
     ("POST", "/trail/search"): Permission.READ_TRAIL,
@@ -93,7 +110,9 @@ def test_each_role_gets_what_it_may_and_nothing_else(client: TestClient, case: s
     for (method, path), permission in ALLOWED.items():
         client.cookies.clear()
         token = sign_in_again(client, person).form_token if person is not None else ""
-        address = path.format(authorization_id=case, person_id="01JD3K8Q5T6V7W8X9Y0Z1A2B3C", form_name="note")
+        address = path.format(
+            authorization_id=case, person_id="01JD3K8Q5T6V7W8X9Y0Z1A2B3C", form_name="note", fact_id="f1"
+        )
         form = {"form_token": token, "text": "x"} if method == "POST" else None
         answer = client.request(method, address, data=form)
         location = answer.headers.get("location", "")

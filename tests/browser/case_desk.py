@@ -1,0 +1,87 @@
+"""A running service with cases, and people signed in to it, for tests of a working day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from running_server import RunningServer
+from serving_cases import request_body
+from sqlalchemy import select
+
+from serving.deps import COOKIE
+from serving.people_store import PeopleStore
+from serving.roles import Role
+from serving.store import Store
+from serving.tables import AuthorizationRow, CaseActionRow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NOTE_WITH_SIGNS = (
+    "\U0001f600 58-year-old with low back pain for four months.\r\n"
+    "\tCompleted eight weeks of physical therapy from 8/17/2026 to 10/12/2026.\r\n"
+    "Now with foot drop on the left."
+)
+
+
+class CaseDesk:
+    """The service, its store, and a way in for each person."""
+
+    def __init__(self, folder: Path, chromium: Browser) -> None:
+        now = datetime.now(UTC)
+        bodies = [
+            request_body(f"PA-{number}", NOTE_WITH_SIGNS, received_at=(now - timedelta(hours=20 - number)).isoformat())
+            for number in range(1, 9)
+        ]
+        requests = folder / "requests.jsonl"
+        requests.write_text("\n".join(json.dumps(body) for body in bodies))
+        self.server = RunningServer(folder, "--load", str(requests))
+        self.server.start()
+        self.store = Store.open(f"sqlite:///{folder}/greenlane.db")
+        self._people = PeopleStore(self.store)
+        self._tokens: dict[str, str] = {}
+        self._chromium = chromium
+
+    def close(self) -> None:
+        """End the service."""
+        self.store.close()
+        self.server.close()
+
+    @contextmanager
+    def page_of(self, role: Role, name: str, **options: Any) -> Iterator[Page]:
+        """A browser in which somebody is signed in. What the console complains of fails the test, a refusal excepted."""
+        if name not in self._tokens:
+            person = self._people.add(name, name.title(), role, oidc_subject=name, now=datetime.now(UTC))
+            self._tokens[name] = self._people.sign_in(person, now=datetime.now(UTC))
+        context = self._chromium.new_context(
+            base_url=self.server.url, viewport={"width": 1280, "height": 720}, **options
+        )
+        context.add_cookies([{"name": COOKIE, "value": self._tokens[name], "url": self.server.url}])
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        context.close()
+        assert [text for text in complaints if "status of 4" not in text] == []
+
+    def row(self, external_id: str) -> AuthorizationRow:
+        """The stored case."""
+        with self.store.reading() as session:
+            return session.scalars(select(AuthorizationRow).where(AuthorizationRow.external_id == external_id)).one()
+
+    def kept(self, external_id: str) -> list[tuple[str, dict[str, Any]]]:
+        """What was done on it, kind and content."""
+        case = self.row(external_id).authorization_id
+        with self.store.reading() as session:
+            rows = session.scalars(
+                select(CaseActionRow)
+                .where(CaseActionRow.authorization_id == case)
+                .order_by(CaseActionRow.at, CaseActionRow.action_id)
+            )
+            return [(row.kind, json.loads(row.content)) for row in rows]
