@@ -28,6 +28,7 @@ from serving.case_rules import (
 from serving.case_standing import CHANGING, CaseAction, Standing, case_row, standing_of
 from serving.drafts import clear_draft
 from serving.errors import ActionRefusedError, CaseChangedError, NotAllowedError
+from serving.last_looks import point_out
 from serving.people import SignedIn
 from serving.records import dumps
 from serving.roles import Permission, Role
@@ -100,6 +101,8 @@ class CaseActions:
             action_id = self._add(session, row, kind, who, kept, place=place, now=now, effect=effect)
             if kind in OUTCOMES:
                 _keep_decision(session, row, action_id, OUTCOMES[kind], who, now)
+            for mentioned in content.get("mentions", ()):
+                point_out(session, mentioned, authorization_id, now)
             if form is not None:
                 clear_draft(session, person.person_id, authorization_id, form)
             done = standing_of(session, row).action(action_id)
