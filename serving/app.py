@@ -19,7 +19,7 @@ from starlette.responses import Response
 from features.errors import RequestRefusedError
 from features.request import DocumentsBody, RequestBody
 from models.versions import pipeline_version
-from serving import api, pages, problems
+from serving import api, numbers_pages, pages, problems
 from serving.errors import ServingError
 from serving.gate import Gate
 from serving.metrics import Metrics
@@ -73,6 +73,7 @@ def create_app(
     app.state.readiness = reader.readiness
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(numbers_pages.router)
     app.mount("/static", StaticFiles(packages=[("serving", "static")]), name="static")
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -144,6 +144,14 @@ class UnknownFamilyError(ServingError):
     title = "No coverage policy belongs to this service family"
 
 
+class UnknownTableError(ServingError):
+    """No table of numbers has this name."""
+
+    status = 404
+    slug = "unknown-table"
+    title = "No table of numbers has this name"
+
+
 class SettingsError(ServingError):
     """A setting has a value that cannot be used; the message names its variable."""
 

@@ -36,7 +36,7 @@ def worklist(service: Service, cursor: str | None = None, route: Route | None = 
         next_href=_href(route, more) if more else None,
         is_first=cursor is None,
     )
-    return _page("worklist.html", view=view)
+    return page("worklist.html", view=view)
 
 
 @router.get("/cases/{authorization_id}")
@@ -44,12 +44,12 @@ def case(authorization_id: str, service: Service) -> HTMLResponse:
     """One case: the documents with their evidence, the policy's criteria beside them."""
     if not is_ulid(authorization_id):
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
-    return _page("case.html", view=case_view(service.case(authorization_id), datetime.now(UTC)))
+    return page("case.html", view=case_view(service.case(authorization_id), datetime.now(UTC)))
 
 
 def error_page(_request: Request, status: int) -> HTMLResponse:
     """An error for a browser: what kind, and the way back."""
-    return _page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
+    return page("problem.html", status_code=status, phrase=HTTPStatus(status).phrase)
 
 
 def _tabs(counts: dict[Route | None, int], current: Route | None) -> tuple[WorklistTab, ...]:
@@ -79,5 +79,6 @@ def _templates() -> Environment:
     )
 
 
-def _page(template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
+def page(template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
+    """A rendered template."""
     return HTMLResponse(_templates().get_template(template).render(context), status_code=status_code)
