@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-WIDTH = 560
-_LABEL = 176
-_FIGURE = 62
+WIDTH = 500
+_LABEL = 204
+_FIGURE = 96
+_LONGEST_LABEL = 29
 _ROW = 28
 _BAR = 14
 _HEAD = 22
@@ -56,7 +57,7 @@ def bars(name: str, description: str, rows: Sequence[Bar], parts: Sequence[str] 
     drawn = [_legend(parts)] if parts else []
     for number, row in enumerate(rows):
         y = top + number * _ROW
-        drawn.append(_text(_LABEL - 8, y + 18, row.label, "chart-label", "end"))
+        drawn.append(_text(_LABEL - 8, y + 18, _fitted(row.label), "chart-label", "end"))
         x = float(_LABEL)
         for part, value in enumerate(row.parts):
             width = value / longest * room
@@ -78,7 +79,7 @@ def spans(name: str, description: str, rows: Sequence[Span], unit: str) -> Marku
         middle, high, target = (_LABEL + value / longest * room for value in (row.middle, row.high, row.target))
         late = "chart-late" if row.high > row.target else "chart-part-0"
         drawn += [
-            _text(_LABEL - 8, y + 18, row.label, "chart-label", "end"),
+            _text(_LABEL - 8, y + 18, _fitted(row.label), "chart-label", "end"),
             _rect(_LABEL, y + 7, max(high - _LABEL, 1.5), _BAR, late),
             _line(middle, y + 5, middle, y + 7 + _BAR + 2, "chart-middle"),
             _line(target, y + 2, target, y + 7 + _BAR + 5, "chart-target"),
@@ -91,7 +92,7 @@ def spans(name: str, description: str, rows: Sequence[Span], unit: str) -> Marku
 
 def calibration(name: str, description: str, points: Sequence[Point]) -> Markup:
     """What came of cases over what the score said of them, with the line on which both are equal."""
-    left, top, side = 56.0, 10.0, 264.0
+    left, top, side = 48.0, 10.0, 240.0
 
     def x(value: float) -> float:
         return left + value * (WIDTH - left - 20)
@@ -138,6 +139,11 @@ def _legend(parts: Sequence[str]) -> Markup:
     return Markup("").join(drawn)
 
 
+def _fitted(label: str) -> str:
+    """A label as long as there is room; the table has it in full."""
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
+
+
 def _svg(name: str, description: str, height: int, drawn: Sequence[Markup]) -> Markup:
     # The title also is the name: not every reader of screens takes an SVG's title for it.
     return Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}">{}{}{}</svg>').format(
@@ -161,6 +167,4 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
 
 
 def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        kind, x, y, anchor, escape(words)
-    )
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, words)

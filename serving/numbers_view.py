@@ -155,10 +155,11 @@ def _group(urgency: str, line: str | None) -> str:
 def _turnaround(numbers: LeadNumbers) -> Section:
     rows = numbers.turnaround
     columns = (
-        Column("Urgency and line of business", "words"),
+        Column("Urgency", "words"),
+        Column("Line of business", "words"),
         Column("Decided"),
         Column("In time"),
-        Column("In time, share", "share"),
+        Column("Share", "share"),
         Column("Median", "hours"),
         Column("90 % within", "hours"),
         Column("Target", "hours"),
@@ -172,7 +173,8 @@ def _turnaround(numbers: LeadNumbers) -> Section:
         columns,
         tuple(
             (
-                _group(row.urgency, row.line_of_business),
+                row.urgency.capitalize(),
+                spoken(row.line_of_business) if row.line_of_business else NOT_SAID,
                 row.decided,
                 row.in_time,
                 row.in_time / row.decided if row.decided else None,
