@@ -14,7 +14,7 @@ from models.intervals import wilson_interval
 from serving.agreement import agreement_of
 from serving.errors import InvalidParameterError
 from serving.number_tables import Column, NumberTable, shown_share
-from serving.numbers import LeadNumbers, lead_numbers, percentile
+from serving.numbers import LeadNumbers, QuickDecisions, lead_numbers, percentile
 from serving.numbers_view import numbers_view
 from serving.periods import period_of
 from serving.store import Store
@@ -154,6 +154,12 @@ def test_decisions_made_in_seconds_raise_the_alarm(store: Store, work: CaseWork)
     lines = {line.person_id: (line.quick, line.unopened) for line in count(store).workload}
     assert lines == {"ann": (1, 0), "bob": (0, 4)}
     assert "5 of 7 decisions (71 %)" in (numbers_view(count(store)).alarm or "")
+
+
+def test_one_quick_decision_of_twenty_raises_no_alarm() -> None:
+    assert QuickDecisions(1, 1, 0, 30, 0.05).alarm
+    assert not QuickDecisions(20, 1, 0, 30, 0.05).alarm
+    assert not QuickDecisions(0, 0, 0, 30, 0.0).alarm
 
 
 def test_reading_counts_from_the_first_opening_of_the_shift(store: Store, work: CaseWork) -> None:
