@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, literal, select
 from sqlalchemy.orm import aliased
@@ -34,7 +35,7 @@ def stands(action: type[CaseActionRow]) -> ColumnElement[bool]:
     return action.action_id.not_in(select(undoing.undoes).where(undoing.undoes.is_not(None)))
 
 
-def actions_in(tenant: str, period: Period, kinds: Collection[ActionKind]) -> Select[tuple[CaseActionRow]]:
+def actions_in(tenant: str, period: Period, kinds: Collection[ActionKind]) -> Select[Any]:
     """Actions of these kinds in the period that were not undone."""
     return select(CaseActionRow).where(
         CaseActionRow.tenant == tenant,

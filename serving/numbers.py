@@ -270,7 +270,7 @@ def _queue(session: Session, tenant: str, now: datetime) -> _Queue:
         .subquery("waiting")
     )
     groups = (waiting.c.urgency, waiting.c.line_of_business, waiting.c.left, waiting.c.age)
-    return [tuple(found) for found in session.execute(select(*groups, func.count()).group_by(*groups))]  # type: ignore[misc]  # rows of five
+    return [tuple(found) for found in session.execute(select(*groups, func.count()).group_by(*groups))]
 
 
 def _steps(queue: _Queue, column: int, labels: Iterable[str]) -> tuple[QueueStep, ...]:
@@ -356,20 +356,37 @@ def _workload(session: Session, tenant: str, period: Period, now: datetime, quic
     pace = _pace(session, tenant, period, quick_seconds)
     people = session.scalars(select(PersonRow).where(PersonRow.tenant == tenant)).all()
     lines = [
-        Workload(
-            person.person_id,
-            person.display_name,
-            person.role,
-            person.team,
-            *held.get(person.person_id, (0, 0)),
-            *done.get(person.person_id, (0, 0)),
-            *pace.get(person.person_id, _Pace(Counter(), Counter(), 0)).figures(),
+        _workload_of(
+            person,
+            held.get(person.person_id, (0, 0)),
+            done.get(person.person_id, (0, 0)),
+            pace.get(person.person_id, _Pace(Counter(), Counter(), 0)),
         )
         for person in people
         if person.person_id in held.keys() | done.keys() | pace.keys()
         or (person.active and person.role in REVIEWER_ROLES)
     ]
     return tuple(sorted(lines, key=lambda line: (line.name.casefold(), line.person_id)))
+
+
+def _workload_of(person: PersonRow, held: tuple[int, int], done: tuple[int, int], pace: _Pace) -> Workload:
+    decided = sum(pace.kinds[kind.value] for kind in DECIDING)
+    return Workload(
+        person_id=person.person_id,
+        name=person.display_name,
+        role=person.role,
+        team=person.team,
+        holding=held[0],
+        near=held[1],
+        decided_today=done[0],
+        decided_week=done[1],
+        decided=decided,
+        referred=pace.kinds[ActionKind.REFERRED.value],
+        asked=pace.kinds[ActionKind.INFORMATION_REQUESTED.value],
+        median_minutes=_times(percentile(pace.took, 50), MINUTE_STEP / 60),
+        quick=pace.quick,
+        unopened=decided - pace.took.total(),
+    )
 
 
 def _done(session: Session, tenant: str, period: Period, now: datetime) -> dict[str, tuple[int, int]]:
@@ -399,18 +416,6 @@ class _Pace:
         if took is not None:
             self.took[took] += count
             self.quick += count * quick
-
-    def figures(self) -> tuple[int, int, int, float | None, int, int]:
-        """Decided, referred, asked, median minutes from opening to deciding, quick, unopened."""
-        decided = sum(self.kinds[kind.value] for kind in DECIDING)
-        return (
-            decided,
-            self.kinds[ActionKind.REFERRED.value],
-            self.kinds[ActionKind.INFORMATION_REQUESTED.value],
-            _times(percentile(self.took, 50), MINUTE_STEP / 60),
-            self.quick,
-            decided - self.took.total(),
-        )
 
 
 def _pace(session: Session, tenant: str, period: Period, quick_seconds: int) -> dict[str, _Pace]:
@@ -446,7 +451,8 @@ def _pace(session: Session, tenant: str, period: Period, quick_seconds: int) -> 
     ).subquery("stepped")
     groups = tuple(stepped.c)
     pace: dict[str, _Pace] = {}
-    for person, kind, took, is_quick, count in session.execute(select(*groups, func.count()).group_by(*groups)):
+    found: Iterable[Any] = session.execute(select(*groups, func.count()).group_by(*groups))
+    for person, kind, took, is_quick, count in found:
         pace.setdefault(person, _Pace(Counter(), Counter(), 0)).add(kind, took, bool(is_quick), count)
     return pace
 
