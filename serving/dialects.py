@@ -11,6 +11,9 @@ from sqlalchemy.sql.expression import FunctionElement
 
 from serving.tables import UtcDateTime
 
+MATERIALIZED = "MATERIALIZED"
+"""Before a common table expression: found once. SQLite would look the opening up again at every mention."""
+
 
 class seconds_between(FunctionElement[float]):  # noqa: N801  (it reads as a function of SQL)
     """``seconds_between(earlier, later)``: seconds from one moment to the other, to the millisecond."""

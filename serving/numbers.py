@@ -6,7 +6,7 @@ Moments are UTC, hours are from receipt, in whole tenths; percentiles are the ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,28 +26,16 @@ from serving.case_answers import (
     result_answered,
     stands,
 )
-from serving.dialects import hours_before, json_field, seconds_between, whole_steps
+from serving.dialects import MATERIALIZED, json_field, seconds_between, whole_steps
+from serving.percentiles import HOUR_STEP, percentile, times
 from serving.periods import Period
 from serving.store import Store
-from serving.tables import AuthorizationRow, CaseActionRow, PersonRow, ResultRow, TrailRow
+from serving.tables import AuthorizationRow, CaseActionRow, ResultRow
 from serving.views import SOON
-from serving.work import DECIDING, ActionKind, Work
-
-WAITING = (Work.OPEN, Work.AWAITING_INFORMATION, Work.REFERRED)
-"""Where a case still needs a decision."""
-
-READING_SPAN_HOURS = 8
-"""A case opened again within a shift was being read since it was first opened in it."""
+from serving.work import DECIDING, ActionKind
+from serving.workload import WAITING, Workload, workload_of_reviewers
 
 AUDIT_CONFIDENCE = 0.95
-
-HOUR_STEP = 360
-MINUTE_STEP = 6
-"""Seconds in a tenth of an hour and of a minute: the steps to which turnaround and reading time are counted, so that
-percentiles are taken of so many numbers and not of every case."""
-
-MATERIALIZED = "MATERIALIZED"
-"""Before a common table expression: found once. SQLite would look the opening up again at every mention."""
 
 VERDICTS = ("confirmed", "wrong", "wrong_assertion", "missed")
 """What a reviewer says of a fact."""
@@ -109,30 +97,6 @@ class QueueStep:
     def cases(self) -> int:
         """Both urgencies."""
         return self.expedited + self.standard
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What one reviewer holds now and did. ``near`` are those held cases that are due within a day or overdue.
-
-    ``median_minutes`` is from opening a case to deciding it; ``quick`` counts decisions within the threshold after
-    opening, ``unopened`` those without any opening before.
-    """
-
-    person_id: str
-    name: str
-    role: str
-    team: str | None
-    holding: int
-    near: int
-    decided_today: int
-    decided_week: int
-    decided: int
-    referred: int
-    asked: int
-    median_minutes: float | None
-    quick: int
-    unopened: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +191,7 @@ def lead_numbers(store: Store, period: Period, now: datetime, *, quick_seconds: 
         tenant = store.tenant
         queue = _queue(session, tenant, now)
         routes = _routes(session, tenant, period)
-        workload = _workload(session, tenant, period, now, quick_seconds)
+        workload = workload_of_reviewers(session, tenant, period, now, quick_seconds)
         return LeadNumbers(
             period=period,
             as_of=now,
@@ -321,140 +285,13 @@ def _turnaround_of(
         *key,
         decided=sum(took.values()),
         in_time=sum(in_time for _, _, in_time, _ in steps),
-        median_hours=_times(percentile(took, 50), HOUR_STEP / 3600),
-        p90_hours=_times(percentile(took, 90), HOUR_STEP / 3600),
-        target_hours=_times(min((target for *_, target in steps), default=None), 1 / 3600),
+        median_hours=times(percentile(took, 50), HOUR_STEP / 3600),
+        p90_hours=times(percentile(took, 90), HOUR_STEP / 3600),
+        target_hours=times(min((target for *_, target in steps), default=None), 1 / 3600),
         open=left.total(),
         near=sum(left[name] for name in near),
         overdue=sum(left[name] for name in overdue),
     )
-
-
-def percentile(counts: Mapping[int, int], percent: int) -> int | None:
-    """The nearest rank: the smallest value that at least ``percent`` of all do not exceed; None without any."""
-    rank, seen = -(-sum(counts.values()) * percent // 100), 0
-    for value in sorted(counts):
-        seen += counts[value]
-        if seen >= rank:
-            return value
-    return None
-
-
-def _times(number: float | None, factor: float) -> float | None:
-    return None if number is None else round(number * factor, 4)
-
-
-def _workload(session: Session, tenant: str, period: Period, now: datetime, quick_seconds: int) -> tuple[Workload, ...]:
-    row = AuthorizationRow
-    holding = session.execute(
-        select(row.assigned_to, func.count(), func.sum(case((row.due_at < now + SOON, 1), else_=0)))
-        .where(row.tenant == tenant, row.work.in_([work.value for work in WAITING]), row.assigned_to.is_not(None))
-        .group_by(row.assigned_to)
-    )
-    held = {person: (cases, int(near)) for person, cases, near in holding}
-    done = _done(session, tenant, period, now)
-    pace = _pace(session, tenant, period, quick_seconds)
-    people = session.scalars(select(PersonRow).where(PersonRow.tenant == tenant)).all()
-    lines = [
-        _workload_of(
-            person,
-            held.get(person.person_id, (0, 0)),
-            done.get(person.person_id, (0, 0)),
-            pace.get(person.person_id, _Pace(Counter(), Counter(), 0)),
-        )
-        for person in people
-        if person.person_id in held.keys() | done.keys() | pace.keys()
-        or (person.active and person.role in REVIEWER_ROLES)
-    ]
-    return tuple(sorted(lines, key=lambda line: (line.name.casefold(), line.person_id)))
-
-
-def _workload_of(person: PersonRow, held: tuple[int, int], done: tuple[int, int], pace: _Pace) -> Workload:
-    decided = sum(pace.kinds[kind.value] for kind in DECIDING)
-    return Workload(
-        person_id=person.person_id,
-        name=person.display_name,
-        role=person.role,
-        team=person.team,
-        holding=held[0],
-        near=held[1],
-        decided_today=done[0],
-        decided_week=done[1],
-        decided=decided,
-        referred=pace.kinds[ActionKind.REFERRED.value],
-        asked=pace.kinds[ActionKind.INFORMATION_REQUESTED.value],
-        median_minutes=_times(percentile(pace.took, 50), MINUTE_STEP / 60),
-        quick=pace.quick,
-        unopened=decided - pace.took.total(),
-    )
-
-
-def _done(session: Session, tenant: str, period: Period, now: datetime) -> dict[str, tuple[int, int]]:
-    """By person: decided today, decided since Monday."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    week = Period("custom", today - timedelta(days=today.weekday()), today + timedelta(days=1))
-    action = actions_in(tenant, week, DECIDING).subquery("action")
-    found = session.execute(
-        select(action.c.person_id, func.sum(case((action.c.at >= today, 1), else_=0)), func.count()).group_by(
-            action.c.person_id
-        )
-    )
-    return {person: (int(of_today), of_week) for person, of_today, of_week in found}
-
-
-@dataclass(slots=True)
-class _Pace:
-    """What one person did in the period, counted together: by kind, and decisions by the steps of time they took."""
-
-    kinds: Counter[str]
-    took: Counter[int]
-    quick: int
-
-    def add(self, kind: str, took: int | None, quick: bool, count: int) -> None:
-        """Count some more."""
-        self.kinds[kind] += count
-        if took is not None:
-            self.took[took] += count
-            self.quick += count * quick
-
-
-def _pace(session: Session, tenant: str, period: Period, quick_seconds: int) -> dict[str, _Pace]:
-    kinds = (*DECIDING, ActionKind.REFERRED, ActionKind.INFORMATION_REQUESTED)
-    action = actions_in(tenant, period, kinds).subquery("action")
-    deciding = action.c.kind.in_([kind.value for kind in DECIDING])
-    opened = (
-        select(func.min(TrailRow.at))
-        .where(
-            TrailRow.authorization_id == action.c.authorization_id,
-            TrailRow.person_id == action.c.person_id,
-            TrailRow.action == "case_opened",
-            TrailRow.at <= action.c.at,
-            TrailRow.at >= hours_before(action.c.at, literal(READING_SPAN_HOURS)),
-        )
-        .scalar_subquery()
-    )
-    timed = (
-        select(
-            action.c.person_id,
-            action.c.kind,
-            case((deciding, seconds_between(opened, action.c.at))).label("seconds"),
-        )
-        .cte("timed")
-        .prefix_with(MATERIALIZED)
-    )
-    quick = case((timed.c.seconds < quick_seconds, 1), else_=0)
-    stepped = select(
-        timed.c.person_id,
-        timed.c.kind,
-        whole_steps(timed.c.seconds, literal(MINUTE_STEP)).label("took"),
-        quick.label("quick"),
-    ).subquery("stepped")
-    groups = tuple(stepped.c)
-    pace: dict[str, _Pace] = {}
-    found: Iterable[Any] = session.execute(select(*groups, func.count()).group_by(*groups))
-    for person, kind, took, is_quick, count in found:
-        pace.setdefault(person, _Pace(Counter(), Counter(), 0)).add(kind, took, bool(is_quick), count)
-    return pace
 
 
 def _agreement(session: Session, tenant: str, period: Period) -> Agreement:

@@ -14,8 +14,9 @@ from models.intervals import wilson_interval
 from serving.agreement import agreement_of
 from serving.errors import InvalidParameterError
 from serving.number_tables import Column, NumberTable, shown_share
-from serving.numbers import LeadNumbers, QuickDecisions, lead_numbers, percentile
+from serving.numbers import LeadNumbers, QuickDecisions, lead_numbers
 from serving.numbers_view import numbers_view
+from serving.percentiles import percentile
 from serving.periods import period_of
 from serving.store import Store
 
