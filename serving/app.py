@@ -24,6 +24,7 @@ from serving import (
     api,
     case_action_pages,
     draft_pages,
+    numbers_pages,
     pages,
     people_pages,
     problems,
@@ -113,6 +114,7 @@ def create_app(
         trail_pages,
         worklist_pages,
         case_action_pages,
+        numbers_pages,
     ):
         app.include_router(place.router)
     app.mount("/static", StaticFiles(packages=[("serving", "static")]), name="static")

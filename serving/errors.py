@@ -227,6 +227,14 @@ class UnknownRuleError(ServingError):
     title = "No turnaround rule has this id"
 
 
+class UnknownTableError(ServingError):
+    """No table of numbers has this name."""
+
+    status = 404
+    slug = "unknown-table"
+    title = "No table of numbers has this name"
+
+
 class SettingsError(ServingError):
     """A setting has a value that cannot be used; the message names its variable."""
 

@@ -48,6 +48,20 @@ class Settings(BaseModel):
     fast_track_enabled: bool = Field(
         default=True, title="GREENLANE_FAST_TRACK", description="`off` sends every request to a nurse."
     )
+    quick_decision_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        title="GREENLANE_QUICK_DECISION_SECONDS",
+        description="A case decided in less than this after it was opened counts as decided in seconds.",
+    )
+    quick_decision_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        title="GREENLANE_QUICK_DECISION_SHARE",
+        description="Share of decisions made in seconds above which the numbers show an alarm.",
+    )
     plans: Path | None = Field(
         default=None,
         title="GREENLANE_PLANS",

@@ -211,6 +211,7 @@ class Store:
                 urgency=request.urgency,
                 member_id=request.member.member_id,
                 line_of_business=request.coverage.line_of_business,
+                received_at=request.received_at,
                 changed_at=now,
                 accepted_at=now,
                 due_at=due_at,
@@ -347,6 +348,7 @@ class Store:
                 pipeline_version=result.pipeline_version,
                 result=result_json,
                 trace=trace,
+                approval_score=result.approval_score,
             )
             session.add(row)
             authorization = self._row(session, stored.authorization_id)

@@ -50,7 +50,8 @@ class AuthorizationRow(Base):
 
     ``work`` is where the case stands with people (serving/work.py). ``turn`` grows with every change of the case by a
     person or by new documents: who acts names the turn they saw, so that two people cannot act on one case unawares.
-    ``member_id``, ``line_of_business`` and ``family`` (of the policy) are copies for the worklist.
+    ``member_id``, ``line_of_business`` and ``family`` (of the policy) are copies for the worklist, ``received_at`` is one
+    for the numbers: the clock starts there.
     """
 
     __tablename__ = "authorizations"
@@ -77,6 +78,18 @@ class AuthorizationRow(Base):
         ),
         Index("ix_authorizations_assigned", "tenant", "assigned_to", "work", "due_at", "authorization_id"),
         Index("ix_authorizations_member", "tenant", "member_id"),
+        # What the numbers count by, so that counting a hundred thousand cases reads no request.
+        Index(
+            "ix_authorizations_waiting",
+            "tenant",
+            "work",
+            "urgency",
+            "line_of_business",
+            "due_at",
+            "received_at",
+            "assigned_to",
+        ),
+        Index("ix_authorizations_arrived", "tenant", "accepted_at", "family", "route", "authorization_id", "revision"),
     )
 
     authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -100,8 +113,9 @@ class AuthorizationRow(Base):
     reason_code: Mapped[str | None] = mapped_column(String(64))
     reason_message: Mapped[str | None] = mapped_column(Text)
     member_id: Mapped[str | None] = mapped_column(String(200))
-    line_of_business: Mapped[str | None] = mapped_column(String(64))
+    line_of_business: Mapped[str | None] = mapped_column(String(200))
     family: Mapped[str | None] = mapped_column(String(64))
+    received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     work: Mapped[str] = mapped_column(String(24), default="open", server_default="open")
     second_look: Mapped[bool] = mapped_column(default=False, server_default=false())
     assigned_to: Mapped[str | None] = mapped_column(String(26))
@@ -140,10 +154,15 @@ class DocumentRow(Base):
 class ResultRow(Base):
     """One triage of one revision; rows are never changed. ``result`` is the contract's JSON, ``trace`` the record that
     the pages show. ``held_for_audit``: it would have been a fast track and was drawn for the blind audit.
+    ``approval_score`` is a copy for the numbers.
     """
 
     __tablename__ = "results"
-    __table_args__ = (ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),
+        # A row holds the whole result; what is counted of it stands here.
+        Index("ix_results_counted", "authorization_id", "revision", "held_for_audit", "approval_score"),
+    )
 
     authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
@@ -153,6 +172,7 @@ class ResultRow(Base):
     pipeline_version: Mapped[str] = mapped_column(String(200))
     result: Mapped[str] = mapped_column(Text)
     trace: Mapped[str] = mapped_column(Text)
+    approval_score: Mapped[float | None] = mapped_column(Float)
 
 
 class DecisionRow(Base):
@@ -290,8 +310,19 @@ class CaseActionRow(Base):
         ForeignKeyConstraint(["person_id"], ["people.person_id"]),
         ForeignKeyConstraint(["undoes"], ["case_actions.action_id"]),
         UniqueConstraint("undoes", name="uq_case_actions_undoes"),
-        Index("ix_case_actions_case", "authorization_id", "action_id"),
-        Index("ix_case_actions_kind", "tenant", "kind", "at"),
+        # Both hold what the numbers count, so that counting reads no contents.
+        Index("ix_case_actions_case", "authorization_id", "action_id", "kind", "person_id", "role"),
+        Index(
+            "ix_case_actions_kind",
+            "tenant",
+            "kind",
+            "at",
+            "authorization_id",
+            "action_id",
+            "person_id",
+            "role",
+            "revision",
+        ),
         Index("ix_case_actions_person", "tenant", "person_id", "at"),
     )
 
@@ -320,6 +351,7 @@ class TrailRow(Base):
         Index("ix_trail_person", "person_id", "number"),
         Index("ix_trail_action", "action", "number"),
         Index("ix_trail_at", "at"),
+        Index("ix_trail_opened", "authorization_id", "person_id", "action", "at"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)

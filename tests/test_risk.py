@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from models.intervals import error_bound, lower_bound, share_interval
 from models.types import ThresholdCertificate
-from training.intervals import error_bound, lower_bound, share_interval
 from training.risk import (
     cases_needed,
     certify,

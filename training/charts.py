@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.estimator import Labels
+from models.intervals import error_bound
 from models.types import ThresholdCertificate
 from training.evaluate import Evaluation, reliability_bins
-from training.intervals import error_bound
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.estimator import Labels
+from models.intervals import error_bound, share_interval
 from models.types import ThresholdCertificate
 from training.dataset import Dataset
 from training.errors import DatasetError
-from training.intervals import error_bound, share_interval
 from training.risk import certify_without_score
 from training.subgroups import Subgroup, subgroups
 from training.train import scores

@@ -27,13 +27,13 @@ from models.bundle import (
     set_champion,
 )
 from models.errors import ModelError
+from models.intervals import lower_bound
 from training.candidate import load_candidate, load_evaluation
 from training.config import LARGEST_CALIBRATION_ERROR, LARGEST_SUBGROUP_RATIO
 from training.dataset import Dataset
 from training.drift import carry_reference
 from training.errors import PromotionRefusedError
 from training.evaluate import CRITERIA, LOGISTIC, fast_tracked
-from training.intervals import lower_bound
 from training.risk import cases_needed
 from training.tracking import log_promotion, log_rollback
 from training.train import scores

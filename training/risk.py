@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom  # type: ignore[import-untyped]  # no types
 
 from models.estimator import Labels
+from models.intervals import error_bound
 from models.types import ThresholdCertificate
-from training.intervals import error_bound
 
 Scores = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.intervals import error_bound, lower_bound, share_interval
 from training.dataset import GROUPS, Dataset
-from training.intervals import error_bound, lower_bound, share_interval
 
 
 @dataclass(frozen=True, slots=True)

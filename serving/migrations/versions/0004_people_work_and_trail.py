@@ -108,7 +108,7 @@ def upgrade() -> None:
 
     # Not in a batch: SQLite would make the table anew, and documents point to it.
     op.add_column("authorizations", sa.Column("member_id", sa.String(200), nullable=True))
-    op.add_column("authorizations", sa.Column("line_of_business", sa.String(64), nullable=True))
+    op.add_column("authorizations", sa.Column("line_of_business", sa.String(200), nullable=True))
     op.add_column("authorizations", sa.Column("family", sa.String(64), nullable=True))
     op.add_column("authorizations", sa.Column("work", sa.String(24), nullable=False, server_default="open"))
     op.add_column("authorizations", sa.Column("second_look", sa.Boolean(), nullable=False, server_default=sa.false()))
