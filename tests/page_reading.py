@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 VOID = frozenset({"input", "img", "meta", "link", "br"})
+
+_VARYING = re.compile(
+    r'(?:name="form_token" value=|data-form-token=|data-opened=|data-now=|datetime=|data-seconds-left=|data-due=)"[^"]*"'
+    r"|[0-7][0-9A-HJKMNP-TV-Z]{25}|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d UTC"
+)
+
+
+def without_varying(html: str) -> str:
+    """The page without what differs from case to case, from sign-in to sign-in and from minute to minute."""
+    return _VARYING.sub("VARYING", html)
 
 
 @dataclass

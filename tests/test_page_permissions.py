@@ -116,7 +116,11 @@ def test_each_role_gets_what_it_may_and_nothing_else(client: TestClient, case: s
         client.cookies.clear()
         token = sign_in_again(client, person).form_token if person is not None else ""
         address = path.format(
-            authorization_id=case, person_id="01JD3K8Q5T6V7W8X9Y0Z1A2B3C", form_name="note", fact_id="f1"
+            authorization_id=case,
+            person_id="01JD3K8Q5T6V7W8X9Y0Z1A2B3C",
+            form_name="note",
+            fact_id="f1",
+            table="turnaround",
         )
         form = {"form_token": token, "text": "x"} if method == "POST" else None
         answer = client.request(method, address, data=form)

@@ -90,9 +90,8 @@ def test_a_page_leads_to_the_form_and_the_form_back_to_the_page(client: TestClie
 
     signed_in = by_password(client, next_path=f"/cases/{case}")
     assert (signed_in.status_code, signed_in.headers["location"]) == (303, f"/cases/{case}")
-    page = client.get(f"/cases/{case}").text
-    assert "Sign out" in page
     assert trail(client)[-1] == "signed_in"
+    assert "Sign out" in client.get(f"/cases/{case}").text
 
 
 def test_each_role_starts_where_it_may(client: TestClient) -> None:
