@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from features.criteria import Context, length_in_days
 from features.durations import to_days
+from features.evaluation_context import Context
+from features.lengths_of_time import length_in_days
 from features.policy import CoveragePolicy, Evidence
 from features.types import CriterionResult, Fact, Status
 

@@ -260,6 +260,10 @@ class CoveragePolicy(_Part):
             seen.add(entry)
         return self
 
+    def __hash__(self) -> int:
+        """By id and version, so that what is worked out once per policy is found at once; equal is what is equal in all."""
+        return hash((self.policy_id, self.version))
+
     @property
     def reference(self) -> PolicyReference:
         """What a result names as its policy."""

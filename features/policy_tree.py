@@ -1,0 +1,92 @@
+"""A coverage policy made ready for judging: its nodes numbered, each leaf's evidence as a requirement.
+
+The policy file is checked by Pydantic; what is done for every request goes over these plain nodes, made once per policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from features.policy import CoveragePolicy, Criterion, HumanReview
+from features.requirement import Requirement, requirement_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One criterion of a policy's tree.
+
+    ``place`` is its number in the tree, parents first; ``leaves`` has a bit for every leaf at or below it that facts can
+    show; ``at_least`` is how many of its children must be met, ``asks_all`` says that it is every one, ``negates`` that its
+    child must not be so.
+    """
+
+    criterion: Criterion
+    place: int
+    parent: str | None
+    children: tuple[Node, ...]
+    required: Requirement | None
+    leaves: int
+    at_least: int
+    asks_all: bool
+    negates: bool
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exclusion:
+    """Something that always goes to a human, with what shows it and what settles it."""
+
+    item: HumanReview
+    required: Requirement
+    unless: Requirement | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyTree:
+    """``leaves_of`` has for every concept the bits of the leaves it can show."""
+
+    root: Node
+    exclusions: tuple[Exclusion, ...]
+    leaves_of: Mapping[str, int]
+
+
+@lru_cache(maxsize=256)
+def tree_of(policy: CoveragePolicy) -> PolicyTree:
+    """The tree of a policy, made once."""
+    places = {node.id: place for place, node in enumerate(policy.criteria.walk())}
+    root = _node(policy.criteria, None, places)
+    leaves_of: dict[str, int] = {}
+    for node in root.walk():
+        for concept in node.required.concepts if node.required else ():
+            leaves_of[concept] = leaves_of.get(concept, 0) | node.leaves
+    exclusions = tuple(
+        Exclusion(item, requirement_of(item.evidence), requirement_of(item.unless) if item.unless else None)
+        for item in policy.human_review
+    )
+    return PolicyTree(root, exclusions, leaves_of)
+
+
+def _node(criterion: Criterion, parent: str | None, places: Mapping[str, int]) -> Node:
+    children = tuple(_node(child, criterion.id, places) for child in criterion.children)
+    place = places[criterion.id]
+    leaves = 1 << place if criterion.evidence is not None else 0
+    for child in children:
+        leaves |= child.leaves
+    return Node(
+        criterion,
+        place,
+        parent,
+        children,
+        requirement_of(criterion.evidence) if criterion.evidence is not None else None,
+        leaves,
+        at_least=len(children) if criterion.all_of else (criterion.at_least or 1),
+        asks_all=criterion.all_of is not None,
+        negates=criterion.none_of is not None,
+    )
