@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterator
 
 from features.evaluation_context import Context, FactsByConcept
-from features.finding import Check, Objection, Says, against, incomplete
+from features.finding import AGAINST, DENIES, INCOMPLETE, Check, Objection, against, incomplete
 from features.policy import Comparison, Evidence
 from features.types import Course, Fact
 
@@ -19,12 +19,16 @@ _HOLDS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def checks_of_content(evidence: Evidence) -> Iterator[Check]:
-    """The checks this evidence needs, in the order in which they are reported."""
+def checks_of_presence(evidence: Evidence) -> Iterator[Check]:
+    """The checks that keep out what was so in the past, in the order in which they are reported."""
     if not (evidence.historical or evidence.earlier or evidence.change):
         yield _present_value
     if not (evidence.historical or evidence.change):
         yield _present
+
+
+def checks_of_content(evidence: Evidence) -> Iterator[Check]:
+    """The other checks this evidence needs, in the order in which they are reported."""
     if evidence.earlier:
         yield _past
     if evidence.positive:
@@ -39,11 +43,11 @@ def not_affirmed(fact: Fact, context: Context) -> Objection | None:
     """What speaks against any fact whatever is asked of it: it is denied, suspected, planned or conditional."""
     flags = fact.assertion
     if flags.negated and flags.historical:
-        return Objection(Says.INCOMPLETE, f"The notes say there was no {context.name(fact.concept)} in the past.")
+        return Objection(INCOMPLETE, f"The notes say there was no {context.name(fact.concept)} in the past.")
     if flags.negated and fact.value == "negative":
-        return Objection(Says.DENIES, f"{context.subject(fact.concept)} is negative.")
+        return Objection(DENIES, f"{context.subject(fact.concept)} is negative.")
     if flags.negated:
-        return Objection(Says.DENIES, f"The notes say there is no {context.name(fact.concept)}.")
+        return Objection(DENIES, f"The notes say there is no {context.name(fact.concept)}.")
     if flags.hypothetical or fact.course is Course.PLANNED:
         return against(fact, context, "is only planned or conditional.")
     if flags.uncertain:
@@ -85,7 +89,7 @@ def _carried_out(courses: frozenset[Course]) -> Check:
             return None
         if fact.course is None:
             return incomplete(fact, context, "is mentioned, but not that it took place.")
-        return Objection(Says.AGAINST, f"{context.subject(fact.concept)}: {fact.course.value.replace('_', ' ')}.")
+        return Objection(AGAINST, f"{context.subject(fact.concept)}: {fact.course.value.replace('_', ' ')}.")
 
     return check
 

@@ -108,7 +108,10 @@ def _other_level(fact: Fact, procedures: tuple[str, ...], context: Context, fact
     if plan is None:
         planned = [f for concept in procedures for f in facts.get(concept, ()) if _is_planned(f, context)]
         levels = frozenset(space for f in planned for space in context.levels_of(f) or ())
-        plan = (context.levels or levels, frozenset(f.laterality for f in planned if f.laterality is not None))
+        plan = (
+            context.requested_levels() or levels,
+            frozenset(f.laterality for f in planned if f.laterality is not None),
+        )
         context.plans[procedures] = plan
     wanted, sides = plan
     if fact.laterality in ("left", "right") and sides and not sides & {fact.laterality, "bilateral"}:

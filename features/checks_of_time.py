@@ -7,7 +7,7 @@ from datetime import date
 
 from features.durations import to_days
 from features.evaluation_context import Context, FactsByConcept
-from features.finding import Check, Objection, Says, against, incomplete
+from features.finding import AGAINST, INCOMPLETE, Check, Objection, against, incomplete
 from features.lengths_of_time import SLACK_DAYS, latest, length_in_days, onset, spelled
 from features.policy import Evidence, Length, Span
 from features.types import Course, Fact
@@ -48,7 +48,7 @@ def _long_enough(lasting: Length) -> Check:
             return incomplete(fact, context, "is documented without how long.")
         if not summed and days + SLACK_DAYS < needed:
             name = context.name(fact.concept).lower()
-            return Objection(Says.AGAINST, f"{spelled(days)} of {name} documented, {spelled(needed)} needed.")
+            return Objection(AGAINST, f"{spelled(days)} of {name} documented, {spelled(needed)} needed.")
         return None
 
     return check
@@ -119,12 +119,12 @@ def _before(tests: tuple[str, ...]) -> Check:
         known = [day for day in days if day is not None]
         if not known or when is None:
             why = f"{context.subject(fact.concept)}: the dates that show the order of events are missing."
-            return Objection(Says.INCOMPLETE, why)
+            return Objection(INCOMPLETE, why)
         if when > max(known):
             return against(fact, context, f"is documented on {when.isoformat()}, after the test.")
         if not any(when < day or (when == day and written != day) for day in known):
             why = f"{context.subject(fact.concept)}: no document shows it before the test."
-            return Objection(Says.INCOMPLETE, why)
+            return Objection(INCOMPLETE, why)
         return None
 
     return check

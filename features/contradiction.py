@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from features.doses import DRUG_DOSE
 from features.evaluation_context import Context
-from features.finding import Finding, Says, content
+from features.finding import AGAINST, Finding, content
 from features.lengths_of_time import length_in_days
 from features.types import Course, Fact
 
@@ -46,7 +46,7 @@ def _contradict(one: Fact, other: Finding, context: Context) -> bool:
         return False
     since, then = _since(one, context), context.when(two)
     later = since is None or then is None or then >= since
-    if other.says is Says.AGAINST and two.course not in (Course.NOT_ATTENDED, Course.DECLINED):
+    if other.says is AGAINST and two.course not in (Course.NOT_ATTENDED, Course.DECLINED):
         # Two values of one measurement contradict each other on one day; a later one outdates the earlier.
         return later and one.category == two.category == "measurement" and two.value != one.value
     return later

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from features.contradiction import opposed
 from features.evaluation_context import Context, FactsByConcept, by_concept, context_of, named
 from features.facts_together import occurrences, together
-from features.finding import Finding, Says
+from features.finding import INCOMPLETE, SUPPORTS, Finding
 from features.lengths_of_time import length_in_days
 from features.policy import CoveragePolicy
 from features.policy_tree import Exclusion, Node, tree_of
@@ -25,7 +25,9 @@ __all__ = ["Context", "combine_statuses", "context_of", "evaluate", "human_revie
 
 _MOST_NAMED = 3
 """Concepts named where nothing about any of them was found."""
-_FLIPPED = {Status.MET: Status.NOT_MET, Status.NOT_MET: Status.MET}
+_MET, _NOT_MET = Status.MET, Status.NOT_MET
+_NOT_DOCUMENTED, _CONFLICTING = Status.NOT_DOCUMENTED, Status.CONFLICTING
+_FLIPPED = {_MET: _NOT_MET, _NOT_MET: _MET}
 
 
 class _Decided(NamedTuple):
@@ -112,19 +114,21 @@ def combine_statuses(policy: CoveragePolicy, leaves: Mapping[str, Status]) -> St
 
 def _combined(node: Node, leaves: Mapping[str, Status]) -> Status:
     if not node.children:
-        return leaves.get(node.criterion.id, Status.NOT_DOCUMENTED)
+        return leaves.get(node.criterion.id, _NOT_DOCUMENTED)
     return _combine(node, [_combined(child, leaves) for child in node.children])
 
 
 def _shown(exclusion: Exclusion, facts: FactsByConcept, context: Context) -> list[Fact]:
     required, unless = exclusion.required, exclusion.unless
-    if unless is not None:
-        settled = together(findings(unless, context, facts), unless.evidence, context)
-        if any(finding.says is Says.SUPPORTS for finding in settled):
-            return []
     spoken = [fact for concept in required.concepts for fact in facts.get(concept, ())]
     shown = [fact for fact in spoken if _may_show(fact, required, context, facts)]
-    return shown if occurrences(shown, context) >= required.evidence.times else []
+    if not shown or occurrences(shown, context) < required.evidence.times:
+        return []
+    if unless is not None:
+        settled = together(findings(unless, context, facts), unless.evidence, context)
+        if any(finding.says is SUPPORTS for finding in settled):
+            return []
+    return shown
 
 
 def _may_show(fact: Fact, required: Requirement, context: Context, facts: FactsByConcept) -> bool:
@@ -165,7 +169,7 @@ def _without_facts(node: Node, names: Mapping[str, str]) -> _Decided:
         concepts = node.required.concepts
         listed = ", ".join(named(concept, names) for concept in concepts[:_MOST_NAMED])
         sentence = f"Nothing about {listed}{', ...' if len(concepts) > _MOST_NAMED else ''} was found."
-    return _Decided(node, Status.NOT_DOCUMENTED, (), sentence, node.criterion.id, 0.0)
+    return _Decided(node, _NOT_DOCUMENTED, (), sentence, node.criterion.id, 0.0)
 
 
 def _decide(node: Node, case: _Case) -> _Decided:
@@ -173,7 +177,7 @@ def _decide(node: Node, case: _Case) -> _Decided:
         return case.unspoken[node.place].decided
     if node.required is not None:
         return _leaf(node, node.required, case)
-    return _inner(node, tuple(_decide(child, case) for child in node.children))
+    return _inner(node, tuple([_decide(child, case) for child in node.children]))
 
 
 def _leaf(node: Node, required: Requirement, case: _Case) -> _Decided:
@@ -183,49 +187,56 @@ def _leaf(node: Node, required: Requirement, case: _Case) -> _Decided:
         return case.unspoken[node.place].decided
     if required.together:
         found = together(found, required.evidence, context)
-    clean = [finding for finding in found if finding.says is Says.SUPPORTS]
-    against = [finding for finding in found if finding.says in (Says.DENIES, Says.AGAINST)]
+    clean, against = [], []
+    for finding in found:
+        if finding.says is SUPPORTS:
+            clean.append(finding)
+        elif finding.says is not INCOMPLETE:
+            against.append(finding)
     rule = required.evidence.contradiction
     if clean and against and rule != "none":
         contradicted, clean = opposed(clean, against, context)
         if contradicted and (rule == "any" or not clean):
             both = [finding for pair in contradicted for finding in pair]
             sentence = f"The documents contradict each other about {context.name(both[0].fact.concept)}."
-            return _shown_by(node, Status.CONFLICTING, both, sentence, 1.5)
+            return _shown_by(node, _CONFLICTING, both, sentence, 1.5)
     if clean:
         sentence = clean[0].why or supporting_sentence(clean[0].fact, required, context)
-        return _shown_by(node, Status.MET, clean, sentence, 2.0)
+        return _shown_by(node, _MET, clean, sentence, 2.0)
     if against:
-        return _shown_by(node, Status.NOT_MET, against, against[0].why, 0.5)
-    return _shown_by(node, Status.NOT_DOCUMENTED, found, found[0].why, 0.5)
+        return _shown_by(node, _NOT_MET, against, against[0].why, 0.5)
+    return _shown_by(node, _NOT_DOCUMENTED, found, found[0].why, 0.5)
 
 
 def _shown_by(node: Node, status: Status, shown: Sequence[Finding], sentence: str, progress: float) -> _Decided:
-    evidence = tuple(dict.fromkeys([finding.fact.fact_id for finding in shown]))
+    evidence: tuple[str, ...] = (shown[0].fact.fact_id,)
+    if len(shown) > 1:
+        evidence = tuple(dict.fromkeys([finding.fact.fact_id for finding in shown]))
     return _Decided(node, status, evidence, sentence, node.criterion.id, progress)
 
 
 def _inner(node: Node, below: tuple[_Decided, ...]) -> _Decided:
-    status = _combine(node, [child.status for child in below])
+    statuses = [child.status for child in below]
+    status = _combine(node, statuses)
     deciding = _deciding(node, status, below)
     first = deciding[0]
     evidence = first.evidence
     if len(deciding) > 1:
         evidence = tuple(dict.fromkeys([fact for child in deciding for fact in child.evidence]))
-    sentence = _inner_sentence(node, status, below, first)
+    sentence = _inner_sentence(node, status, statuses.count(_MET), first)
     return _Decided(node, status, evidence, sentence, first.decided_by, _progress(node, status, below), below)
 
 
 def _combine(node: Node, statuses: Sequence[Status]) -> Status:
-    if Status.CONFLICTING in statuses:
-        return Status.CONFLICTING
+    if _CONFLICTING in statuses:
+        return _CONFLICTING
     if node.negates:
         return _FLIPPED.get(statuses[0], statuses[0])
-    met = statuses.count(Status.MET)
+    met = statuses.count(_MET)
     if met >= node.at_least:
-        return Status.MET
-    possible = met + statuses.count(Status.NOT_DOCUMENTED)
-    return Status.NOT_DOCUMENTED if possible >= node.at_least else Status.NOT_MET
+        return _MET
+    possible = met + statuses.count(_NOT_DOCUMENTED)
+    return _NOT_DOCUMENTED if possible >= node.at_least else _NOT_MET
 
 
 def _deciding(node: Node, status: Status, below: Sequence[_Decided]) -> Sequence[_Decided]:
@@ -233,34 +244,28 @@ def _deciding(node: Node, status: Status, below: Sequence[_Decided]) -> Sequence
     if node.negates:
         return below
     same = [child for child in below if child.status is status]
-    if node.asks_all and status is not Status.MET:
+    if node.asks_all and status is not _MET:
         return same[:1] or below[:1]
     return same or below[:1]
 
 
-def _inner_sentence(node: Node, status: Status, below: Sequence[_Decided], first: _Decided) -> str:
-    if status is Status.CONFLICTING:
-        return f"The documents contradict each other: {_within(first.node.criterion.statement)}."
+def _inner_sentence(node: Node, status: Status, met: int, first: _Decided) -> str:
+    if status is _CONFLICTING:
+        return f"The documents contradict each other: {first.node.within_sentence}."
     if node.negates:
         return first.explanation
-    met = [child.status for child in below].count(Status.MET)
     if node.asks_all:
-        return f"{met} of {len(below)} parts are met." if met < len(below) else "Every part is met."
-    if status is Status.MET:
-        return f"Shown by: {_within(first.node.criterion.statement)}."
-    return f"{met} of {node.at_least} needed is met; {len(below)} ways to show it."
-
-
-def _within(statement: str) -> str:
-    """A statement as it stands within a sentence."""
-    return statement[0].lower() + statement[1:]
+        return f"{met} of {node.at_least} parts are met." if met < node.at_least else "Every part is met."
+    if status is _MET:
+        return f"Shown by: {first.node.within_sentence}."
+    return f"{met} of {node.at_least} needed is met; {len(node.children)} ways to show it."
 
 
 def _progress(node: Node, status: Status, below: Sequence[_Decided]) -> float:
     """A single criterion that could do alone (a red flag) and is not met counts nothing: most notes deny red flags."""
-    if status is Status.MET:
+    if status is _MET:
         return 2.0
-    if status is Status.CONFLICTING:
+    if status is _CONFLICTING:
         return 1.5
     if node.asks_all:
         return sum([min(child.progress, 1.0) for child in below]) / len(below)
@@ -272,20 +277,23 @@ def _collect(
     decided: _Decided, unspoken: Mapping[int, _Unspoken], results: list[CriterionResult], *, needed: bool
 ) -> None:
     """Add the results of a branch, parents first."""
-    known = unspoken.get(decided.node.place)
-    if known is not None and known.decided is decided:
-        results += known.needed if needed else known.unneeded
-        return
-    results.append(_result(decided, needed=needed))
+    results.append(_result(decided, needed))
     left_out = _left_out(decided) if needed else decided.below
     for child in decided.below:
-        _collect(child, unspoken, results, needed=child not in left_out)
+        asked_for = child not in left_out
+        known = unspoken[child.node.place]
+        if known.decided is child:
+            results += known.needed if asked_for else known.unneeded
+        elif child.below:
+            _collect(child, unspoken, results, needed=asked_for)
+        else:
+            results.append(_result(child, asked_for))
 
 
 def _left_out(decided: _Decided) -> Sequence[_Decided]:
     """The children that another branch makes unnecessary, or that are further from being met than another."""
     node = decided.node
-    if node.negates and decided.status is Status.MET:
+    if node.negates and decided.status is _MET:
         # That its leaf is shown not to be so is what was needed.
         return decided.below
     if node.asks_all or len(decided.below) <= node.at_least:
@@ -297,16 +305,17 @@ def _still_to_show(decided: _Decided) -> float:
     return -decided.progress
 
 
-def _result(decided: _Decided, *, needed: bool) -> CriterionResult:
-    node = decided.node
+def _result(decided: _Decided, needed: bool) -> CriterionResult:
+    criterion, children = decided.node.criterion, decided.node.children
+    # By position: the names of so many arguments take as long as all else that is done here.
     return CriterionResult(
-        criterion_id=node.criterion.id,
-        statement=node.criterion.statement,
-        status=decided.status,
-        evidence=decided.evidence,
-        parent=node.parent,
-        explanation=decided.explanation,
-        decided_by=decided.decided_by,
-        needed=needed,
-        ask=None if node.children else node.criterion.ask,
+        criterion.id,
+        criterion.statement,
+        decided.status,
+        decided.evidence,
+        decided.node.parent,
+        decided.explanation,
+        decided.decided_by,
+        needed,
+        None if children else criterion.ask,
     )

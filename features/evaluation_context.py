@@ -13,6 +13,7 @@ from features.policy import Role
 from features.spine_levels import SpineLevels, find_levels
 from features.types import AuthorizationRequest, Course, Document, Fact, Laterality
 
+_ONGOING = Course.ONGOING
 _ABBREVIATION = 4
 """Names of measurements so short are abbreviations: AHI, BMI."""
 
@@ -31,6 +32,7 @@ class Context:
     age: int | None = None
     last_day: date | None = None
     levels: frozenset[int] = frozenset()
+    descriptions: tuple[str, ...] = ()
     authors: dict[str, frozenset[Role]] = field(default_factory=dict)
     spines: dict[str, SpineLevels] = field(default_factory=dict)
     spaces: dict[tuple[str, int, int], frozenset[int] | None] = field(default_factory=dict)
@@ -51,10 +53,15 @@ class Context:
             self.spaces[place] = self.spines[fact.document_id].of(fact.start, fact.end)
         return self.spaces[place]
 
+    def requested_levels(self) -> frozenset[int]:
+        """The levels of the spine the request names. Few policies ask, so they are looked for only where one does."""
+        found = (mention.spaces for words in self.descriptions for mention in find_levels(words))
+        return self.levels.union(*found)
+
     def when(self, fact: Fact) -> date | None:
         """The day a fact speaks for: its own date, the end of its period, else its document's date."""
         document = self.documents[fact.document_id].date
-        if fact.course is Course.ONGOING and fact.ended is None:
+        if fact.course is _ONGOING and fact.ended is None:
             return document
         return fact.ended or fact.date or document
 
@@ -80,12 +87,7 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
         day=day,
         side=side,
         documents={document.document_id: document for document in request.documents},
-        levels=frozenset(
-            space
-            for words in [request.service.description, *(d.description for d in request.diagnoses)]
-            for mention in find_levels(words or "")
-            for space in mention.spaces
-        ),
+        descriptions=tuple(part.description for part in (request.service, *request.diagnoses) if part.description),
         names=lexicon.names,
         last_day=max(request.service.end_date or request.service.start_date or day, day),
         age=age_on(request.member.birth_date, day),
@@ -94,7 +96,7 @@ def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: 
 
 def named(concept: str, names: Mapping[str, str]) -> str:
     """A concept in words, as it stands inside a sentence."""
-    words = names.get(concept, concept.replace("_", " "))
+    words = names.get(concept) or concept.replace("_", " ")
     return words.upper() if len(words) <= _ABBREVIATION else words
 
 

@@ -9,7 +9,7 @@ from datetime import date
 from features.checks_of_content import holds
 from features.durations import to_days
 from features.evaluation_context import Context
-from features.finding import Finding, Says
+from features.finding import AGAINST, INCOMPLETE, SUPPORTS, Finding, Says
 from features.lengths_of_time import SLACK_DAYS, latest, length_in_days, spelled
 from features.policy import Comparison, Evidence
 from features.types import Fact
@@ -17,7 +17,7 @@ from features.types import Fact
 
 def together(findings: list[Finding], evidence: Evidence, context: Context) -> list[Finding]:
     """The findings after what only several facts together can show; as they were where none supports the leaf."""
-    supporting = [finding.fact for finding in findings if finding.says is Says.SUPPORTS]
+    supporting = [finding.fact for finding in findings if finding.says is SUPPORTS]
     if not supporting:
         return findings
     name = context.name(supporting[0].concept)
@@ -26,12 +26,12 @@ def together(findings: list[Finding], evidence: Evidence, context: Context) -> l
         days = _summed(supporting)
         enough = days + SLACK_DAYS >= needed
         why = f"{spelled(days)} of {name} in all documented, {spelled(needed)} needed."
-        findings = _said(findings, Says.SUPPORTS if enough else Says.AGAINST, why)
+        findings = _said(findings, SUPPORTS if enough else AGAINST, why)
     if evidence.times > 1:
         count = occurrences(supporting, context)
         if count < evidence.times:
             why = f"{name[0].upper()}{name[1:]} is documented {count} of {evidence.times} times needed."
-            findings = _said(findings, Says.INCOMPLETE, why)
+            findings = _said(findings, INCOMPLETE, why)
     if evidence.change is not None:
         findings = _changed(findings, evidence, evidence.change, context)
     return findings
@@ -50,7 +50,7 @@ def occurrences(facts: Sequence[Fact], context: Context) -> int:
 
 
 def _said(findings: Sequence[Finding], says: Says, why: str) -> list[Finding]:
-    return [f._replace(says=says, why=why) if f.says is Says.SUPPORTS else f for f in findings]
+    return [f._replace(says=says, why=why) if f.says is SUPPORTS else f for f in findings]
 
 
 def _summed(facts: Sequence[Fact]) -> float:
@@ -77,7 +77,7 @@ def _changed(findings: Sequence[Finding], evidence: Evidence, limit: Comparison,
     measured: dict[str, list[Finding]] = {}
     for finding in findings:
         a_number = isinstance(finding.fact.value, float | int) and finding.fact.unit == limit.unit
-        if finding.says is Says.SUPPORTS and a_number:
+        if finding.says is SUPPORTS and a_number:
             measured.setdefault(finding.fact.concept, []).append(finding)
     series: dict[tuple[str, str | None, str | None], list[Finding]] = {}
     for concept, found in measured.items():
@@ -90,21 +90,21 @@ def _changed(findings: Sequence[Finding], evidence: Evidence, limit: Comparison,
             series.setdefault((concept, side, region), []).append(finding)
     pairs = [pair for found in series.values() for pair in _pairs(found, context)]
     if not pairs:
-        return _said(findings, Says.INCOMPLETE, "Only one value is documented; an earlier and a later one are needed.")
+        return _said(findings, INCOMPLETE, "Only one value is documented; an earlier and a later one are needed.")
     if evidence.within is not None:
         recent = [pair for pair in pairs if _age(pair[1].fact, context) <= latest(evidence.within)]
         if not recent:
             why = "The last value is from too long before the request."
-            return _said(findings, Says.AGAINST, why)
+            return _said(findings, AGAINST, why)
         pairs = recent
     first, last = max(pairs, key=lambda pair: (_far_enough(pair, limit), abs(_moved(pair))))
     name = context.name(first.fact.concept)
     values = f"{_number(first.fact):g} to {_number(last.fact):g}"
     why = f"{name[0].upper()}{name[1:]} went from {values}; a change of {limit.op} {limit.value:g} is needed."
-    says = Says.SUPPORTS if _far_enough((first, last), limit) else Says.AGAINST
+    says = SUPPORTS if _far_enough((first, last), limit) else AGAINST
     # The other values of a series that moved far enough show it as well: one note may tell what another does.
     shown = [first, last]
-    if says is Says.SUPPORTS:
+    if says is SUPPORTS:
         shown += [one for one in measured[first.fact.concept] if one is not first and one is not last]
     return [finding._replace(says=says, why=why) for finding in shown]
 

@@ -20,6 +20,10 @@ class Says(IntEnum):
     INCOMPLETE = 3
 
 
+SUPPORTS, DENIES, AGAINST, INCOMPLETE = Says
+"""By themselves: to look a member up in its class takes ten times as long, and this is done hundreds of times a request."""
+
+
 class Objection(NamedTuple):
     """Why a fact does not show a criterion."""
 
@@ -48,9 +52,9 @@ content = attrgetter(
 
 def incomplete(fact: Fact, context: Context, predicate: str) -> Objection:
     """The fact is there, but something it would need is not."""
-    return Objection(Says.INCOMPLETE, f"{context.subject(fact.concept)} {predicate}")
+    return Objection(INCOMPLETE, f"{context.subject(fact.concept)} {predicate}")
 
 
 def against(fact: Fact, context: Context, predicate: str) -> Objection:
     """The fact speaks against the criterion."""
-    return Objection(Says.AGAINST, f"{context.subject(fact.concept)} {predicate}")
+    return Objection(AGAINST, f"{context.subject(fact.concept)} {predicate}")

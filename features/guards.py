@@ -99,29 +99,33 @@ def requested_side(request: AuthorizationRequest) -> Laterality | None:
 
     None where it names none, or where it names two different ones.
     """
-    if _asks_for_both(request):
+    named = _sides(request.service.description)
+    if _both(named):
         return "bilateral"
-    named: set[Laterality] = set()
-    for words in [request.service.description, *(d.description for d in request.diagnoses)]:
-        named.update(mention.side for mention in find_laterality(words or ""))
-        for match in _SIDE_OF_CODE.finditer(words or ""):
-            word = match.group(1).lower()
-            named.add("right" if word.startswith("r") else "left" if word.startswith("l") else "bilateral")
+    for diagnosis in request.diagnoses:
+        named |= _sides(diagnosis.description)
     return named.pop() if len(named) == 1 else None
 
 
-def _asks_for_both(request: AuthorizationRequest) -> bool:
-    """Whether the service is asked for on both sides; its diagnoses may then name either."""
-    sides = {mention.side for mention in find_laterality(request.service.description or "")}
-    for match in _SIDE_OF_CODE.finditer(request.service.description or ""):
+def _sides(words: str | None) -> set[Laterality]:
+    """The sides a description names, in words or in the short forms of code lists."""
+    if not words:
+        return set()
+    sides = {mention.side for mention in find_laterality(words)}
+    for match in _SIDE_OF_CODE.finditer(words):
         word = match.group(1).lower()
         sides.add("right" if word.startswith("r") else "left" if word.startswith("l") else "bilateral")
+    return sides
+
+
+def _both(sides: set[Laterality]) -> bool:
+    """Whether a service described so is asked for on both sides; its diagnoses may then name either."""
     return "bilateral" in sides or {"left", "right"} <= sides
 
 
 def sides_disagree(request: AuthorizationRequest) -> bool:
     """Whether service and diagnoses name different sides."""
-    if _asks_for_both(request):
+    if _both(_sides(request.service.description)):
         return False
     named = {
         mention.side

@@ -17,12 +17,13 @@ from features.requirement import Requirement, requirement_of
 class Node:
     """One criterion of a policy's tree.
 
-    ``place`` is its number in the tree, parents first; ``leaves`` has a bit for every leaf at or below it that facts can
-    show; ``at_least`` is how many of its children must be met, ``asks_all`` says that it is every one, ``negates`` that its
-    child must not be so.
+    ``within_sentence`` is its statement as part of one; ``place`` its number in the tree, parents first; ``leaves`` has a
+    bit for every leaf at or below it that facts can show; ``at_least`` is how many of its children must be met,
+    ``asks_all`` says that it is every one, ``negates`` that its child must not be so.
     """
 
     criterion: Criterion
+    within_sentence: str
     place: int
     parent: str | None
     children: tuple[Node, ...]
@@ -81,6 +82,7 @@ def _node(criterion: Criterion, parent: str | None, places: Mapping[str, int]) -
         leaves |= child.leaves
     return Node(
         criterion,
+        criterion.statement[0].lower() + criterion.statement[1:],
         place,
         parent,
         children,

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from features.checks_of_content import checks_of_content, not_affirmed
+from features.checks_of_content import checks_of_content, checks_of_presence, not_affirmed
 from features.checks_of_place import checks_of_place
 from features.checks_of_time import checks_of_time
 from features.durations import to_days
 from features.evaluation_context import Context, FactsByConcept
-from features.finding import Check, Finding, Objection, Says, content
+from features.finding import SUPPORTS, Check, Finding, Objection, content
 from features.lengths_of_time import length_in_days, spelled
 from features.policy import Evidence
 from features.types import Course, Fact
 
+_PLANNED = Course.PLANNED
 _FEW = 6
 """So many facts are judged sooner one by one than they are searched for ones that say the same."""
 
@@ -23,25 +24,28 @@ _FEW = 6
 class Requirement:
     """One :class:`~features.policy.Evidence` with the checks it needs, and no others, in the order they are reported.
 
-    ``place`` is asked of any fact, ``content`` and ``time`` only of what the notes affirm. ``together`` says that only
-    several facts together can show it.
+    ``place`` is asked of any fact, the others of what the notes affirm: of the past or an earlier value, or of the present.
+    ``together`` says that only several facts together can show it.
     """
 
     evidence: Evidence
     concepts: tuple[str, ...]
     place: tuple[Check, ...]
-    rest: tuple[Check, ...]
+    of_the_past: tuple[Check, ...]
+    of_the_present: tuple[Check, ...]
     together: bool
 
 
 def requirement_of(evidence: Evidence) -> Requirement:
     """What the evidence of a criterion or an exclusion requires."""
     summed = evidence.lasting is not None and evidence.lasting.counted == "summed"
+    affirmed = (*checks_of_content(evidence), *checks_of_time(evidence))
     return Requirement(
         evidence,
         evidence.concepts,
         tuple(checks_of_place(evidence)),
-        (*checks_of_content(evidence), *checks_of_time(evidence)),
+        (*checks_of_presence(evidence), *affirmed),
+        affirmed,
         summed or evidence.times > 1 or evidence.change is not None,
     )
 
@@ -53,9 +57,9 @@ def objection(fact: Fact, required: Requirement, context: Context, facts: FactsB
         if found is not None:
             return found
     flags = fact.assertion
-    if flags.negated or flags.uncertain or flags.hypothetical or fact.course is Course.PLANNED:
+    if flags.negated or flags.uncertain or flags.hypothetical or fact.course is _PLANNED:
         return not_affirmed(fact, context)
-    for check in required.rest:
+    for check in required.of_the_past if flags.historical or fact.context == "earlier" else required.of_the_present:
         found = check(fact, context, facts)
         if found is not None:
             return found
@@ -92,12 +96,13 @@ def _judged_once(
 
 
 def _finding(fact: Fact, why_not: Objection | None) -> Finding:
-    return Finding(fact, Says.SUPPORTS) if why_not is None else Finding(fact, why_not.says, why_not.why)
+    return Finding(fact, SUPPORTS, "") if why_not is None else Finding(fact, why_not.says, why_not.why)
 
 
 def supporting_sentence(fact: Fact, required: Requirement, context: Context) -> str:
     """How a fact shows what is required."""
-    evidence, days = required.evidence, length_in_days(fact)
+    evidence = required.evidence
+    days = length_in_days(fact) if evidence.lasting is not None else None
     if evidence.lasting is not None and days is not None:
         period = ""
         if fact.began and fact.ended:
