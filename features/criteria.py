@@ -97,13 +97,12 @@ def human_review(policy: CoveragePolicy, facts: Sequence[Fact], context: Context
     """A guard for every exclusion of the policy that a fact shows. Uncertain or planned counts: any doubt is a human's."""
     grouped = by_concept(facts)
     guards = []
-    for exclusion in tree_of(policy).exclusions:
-        if grouped.keys().isdisjoint(exclusion.required.concepts):
-            continue
-        shown = _shown(exclusion, grouped, context)
+    tree = tree_of(policy)
+    for number in sorted({number for concept in grouped for number in tree.exclusions_of.get(concept, ())}):
+        shown = _shown(tree.exclusions[number], grouped, context)
         if shown:
             evidence = tuple(fact.fact_id for fact in shown)
-            guards.append(Guard("human_must_look", f"{exclusion.item.statement}.", evidence))
+            guards.append(Guard("human_must_look", tree.exclusions[number].message, evidence))
     return tuple(guards)
 
 
@@ -114,7 +113,7 @@ def combine_statuses(policy: CoveragePolicy, leaves: Mapping[str, Status]) -> St
 
 def _combined(node: Node, leaves: Mapping[str, Status]) -> Status:
     if not node.children:
-        return leaves.get(node.criterion.id, _NOT_DOCUMENTED)
+        return leaves.get(node.criterion_id, _NOT_DOCUMENTED)
     return _combine(node, [_combined(child, leaves) for child in node.children])
 
 
@@ -164,12 +163,12 @@ def _unspoken(policy: CoveragePolicy, names: _Names) -> Mapping[int, _Unspoken]:
 
 def _without_facts(node: Node, names: Mapping[str, str]) -> _Decided:
     if node.required is None:
-        sentence = f"A nurse decides this: {node.criterion.human}"
+        sentence = f"A nurse decides this: {node.human}"
     else:
         concepts = node.required.concepts
         listed = ", ".join(named(concept, names) for concept in concepts[:_MOST_NAMED])
         sentence = f"Nothing about {listed}{', ...' if len(concepts) > _MOST_NAMED else ''} was found."
-    return _Decided(node, _NOT_DOCUMENTED, (), sentence, node.criterion.id, 0.0)
+    return _Decided(node, _NOT_DOCUMENTED, (), sentence, node.criterion_id, 0.0)
 
 
 def _decide(node: Node, case: _Case) -> _Decided:
@@ -193,8 +192,7 @@ def _leaf(node: Node, required: Requirement, case: _Case) -> _Decided:
             clean.append(finding)
         elif finding.says is not INCOMPLETE:
             against.append(finding)
-    rule = required.evidence.contradiction
-    if clean and against and rule != "none":
+    if clean and against and (rule := required.evidence.contradiction) != "none":
         contradicted, clean = opposed(clean, against, context)
         if contradicted and (rule == "any" or not clean):
             both = [finding for pair in contradicted for finding in pair]
@@ -212,13 +210,13 @@ def _shown_by(node: Node, status: Status, shown: Sequence[Finding], sentence: st
     evidence: tuple[str, ...] = (shown[0].fact.fact_id,)
     if len(shown) > 1:
         evidence = tuple(dict.fromkeys([finding.fact.fact_id for finding in shown]))
-    return _Decided(node, status, evidence, sentence, node.criterion.id, progress)
+    return _Decided(node, status, evidence, sentence, node.criterion_id, progress)
 
 
 def _inner(node: Node, below: tuple[_Decided, ...]) -> _Decided:
     statuses = [child.status for child in below]
     status = _combine(node, statuses)
-    deciding = _deciding(node, status, below)
+    deciding = _deciding(node, status, statuses, below)
     first = deciding[0]
     evidence = first.evidence
     if len(deciding) > 1:
@@ -239,14 +237,13 @@ def _combine(node: Node, statuses: Sequence[Status]) -> Status:
     return _NOT_DOCUMENTED if possible >= node.at_least else _NOT_MET
 
 
-def _deciding(node: Node, status: Status, below: Sequence[_Decided]) -> Sequence[_Decided]:
+def _deciding(node: Node, status: Status, statuses: Sequence[Status], below: Sequence[_Decided]) -> Sequence[_Decided]:
     """The children that decide a node; the first where none has the node's status."""
     if node.negates:
         return below
-    same = [child for child in below if child.status is status]
-    if node.asks_all and status is not _MET:
-        return same[:1] or below[:1]
-    return same or below[:1]
+    if node.asks_all:
+        return below if status is _MET else (below[statuses.index(status)],)
+    return [child for child in below if child.status is status] or below[:1]
 
 
 def _inner_sentence(node: Node, status: Status, met: int, first: _Decided) -> str:
@@ -306,16 +303,16 @@ def _still_to_show(decided: _Decided) -> float:
 
 
 def _result(decided: _Decided, needed: bool) -> CriterionResult:
-    criterion, children = decided.node.criterion, decided.node.children
+    node = decided.node
     # By position: the names of so many arguments take as long as all else that is done here.
     return CriterionResult(
-        criterion.id,
-        criterion.statement,
+        node.criterion_id,
+        node.statement,
         decided.status,
         decided.evidence,
-        decided.node.parent,
+        node.parent,
         decided.explanation,
         decided.decided_by,
         needed,
-        None if children else criterion.ask,
+        node.ask,
     )

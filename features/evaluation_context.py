@@ -83,11 +83,12 @@ class Context:
 def context_of(request: AuthorizationRequest, side: Laterality | None, lexicon: Lexicon) -> Context:
     """The evaluation context of a request; ``side`` is the side it asks for, where it names one."""
     day = request.received_at.date()
+    described = [request.service.description, *(diagnosis.description for diagnosis in request.diagnoses)]
     return Context(
         day=day,
         side=side,
         documents={document.document_id: document for document in request.documents},
-        descriptions=tuple(part.description for part in (request.service, *request.diagnoses) if part.description),
+        descriptions=tuple(words for words in described if words),
         names=lexicon.names,
         last_day=max(request.service.end_date or request.service.start_date or day, day),
         age=age_on(request.member.birth_date, day),

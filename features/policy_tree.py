@@ -15,15 +15,18 @@ from features.requirement import Requirement, requirement_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One criterion of a policy's tree.
+    """One criterion of a policy's tree, with all of it that judging needs.
 
     ``within_sentence`` is its statement as part of one; ``place`` its number in the tree, parents first; ``leaves`` has a
     bit for every leaf at or below it that facts can show; ``at_least`` is how many of its children must be met,
     ``asks_all`` says that it is every one, ``negates`` that its child must not be so.
     """
 
-    criterion: Criterion
+    criterion_id: str
+    statement: str
     within_sentence: str
+    ask: str | None
+    human: str | None
     place: int
     parent: str | None
     children: tuple[Node, ...]
@@ -44,18 +47,22 @@ class Node:
 class Exclusion:
     """Something that always goes to a human, with what shows it and what settles it."""
 
-    item: HumanReview
+    message: str
     required: Requirement
     unless: Requirement | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyTree:
-    """``leaves_of`` has for every concept the bits of the leaves it can show."""
+    """A policy's nodes and exclusions.
+
+    ``leaves_of`` has for every concept the bits of the leaves it can show, ``exclusions_of`` the numbers of the exclusions.
+    """
 
     root: Node
     exclusions: tuple[Exclusion, ...]
     leaves_of: Mapping[str, int]
+    exclusions_of: Mapping[str, tuple[int, ...]]
 
 
 @lru_cache(maxsize=256)
@@ -67,11 +74,16 @@ def tree_of(policy: CoveragePolicy) -> PolicyTree:
     for node in root.walk():
         for concept in node.required.concepts if node.required else ():
             leaves_of[concept] = leaves_of.get(concept, 0) | node.leaves
-    exclusions = tuple(
-        Exclusion(item, requirement_of(item.evidence), requirement_of(item.unless) if item.unless else None)
-        for item in policy.human_review
-    )
-    return PolicyTree(root, exclusions, leaves_of)
+    exclusions_of: dict[str, tuple[int, ...]] = {}
+    for number, item in enumerate(policy.human_review):
+        for concept in item.evidence.concepts:
+            exclusions_of[concept] = (*exclusions_of.get(concept, ()), number)
+    return PolicyTree(root, tuple(map(_exclusion, policy.human_review)), leaves_of, exclusions_of)
+
+
+def _exclusion(item: HumanReview) -> Exclusion:
+    unless = requirement_of(item.unless) if item.unless is not None else None
+    return Exclusion(f"{item.statement}.", requirement_of(item.evidence), unless)
 
 
 def _node(criterion: Criterion, parent: str | None, places: Mapping[str, int]) -> Node:
@@ -81,13 +93,16 @@ def _node(criterion: Criterion, parent: str | None, places: Mapping[str, int]) -
     for child in children:
         leaves |= child.leaves
     return Node(
-        criterion,
-        criterion.statement[0].lower() + criterion.statement[1:],
-        place,
-        parent,
-        children,
-        requirement_of(criterion.evidence) if criterion.evidence is not None else None,
-        leaves,
+        criterion_id=criterion.id,
+        statement=criterion.statement,
+        within_sentence=criterion.statement[0].lower() + criterion.statement[1:],
+        ask=criterion.ask if criterion.is_leaf else None,
+        human=criterion.human,
+        place=place,
+        parent=parent,
+        children=children,
+        required=requirement_of(criterion.evidence) if criterion.evidence is not None else None,
+        leaves=leaves,
         at_least=len(children) if criterion.all_of else (criterion.at_least or 1),
         asks_all=criterion.all_of is not None,
         negates=criterion.none_of is not None,

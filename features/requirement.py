@@ -25,7 +25,7 @@ class Requirement:
     """One :class:`~features.policy.Evidence` with the checks it needs, and no others, in the order they are reported.
 
     ``place`` is asked of any fact, the others of what the notes affirm: of the past or an earlier value, or of the present.
-    ``together`` says that only several facts together can show it.
+    ``together`` says that only several facts together can show it. ``length`` and ``limits`` are what is needed, in words.
     """
 
     evidence: Evidence
@@ -34,6 +34,8 @@ class Requirement:
     of_the_past: tuple[Check, ...]
     of_the_present: tuple[Check, ...]
     together: bool
+    length: str | None
+    limits: str | None
 
 
 def requirement_of(evidence: Evidence) -> Requirement:
@@ -47,6 +49,8 @@ def requirement_of(evidence: Evidence) -> Requirement:
         (*checks_of_presence(evidence), *affirmed),
         affirmed,
         summed or evidence.times > 1 or evidence.change is not None,
+        spelled(to_days(evidence.lasting.value, evidence.lasting.unit)) if evidence.lasting is not None else None,
+        " and ".join(f"{limit.op} {limit.value:g}" for limit in evidence.compared) or None,
     )
 
 
@@ -101,20 +105,18 @@ def _finding(fact: Fact, why_not: Objection | None) -> Finding:
 
 def supporting_sentence(fact: Fact, required: Requirement, context: Context) -> str:
     """How a fact shows what is required."""
-    evidence = required.evidence
-    days = length_in_days(fact) if evidence.lasting is not None else None
-    if evidence.lasting is not None and days is not None:
+    days = length_in_days(fact) if required.length is not None else None
+    if days is not None:
         period = ""
         if fact.began and fact.ended:
             period = f" ({fact.began.isoformat()} to {fact.ended.isoformat()})"
         elif fact.began:
             period = f" (since {fact.began.isoformat()})"
-        needed = spelled(to_days(evidence.lasting.value, evidence.lasting.unit))
-        return f"{spelled(days)} of {context.name(fact.concept).lower()} documented{period}, {needed} needed."
+        name = context.name(fact.concept).lower()
+        return f"{spelled(days)} of {name} documented{period}, {required.length} needed."
     name = context.subject(fact.concept)
-    if evidence.compared and isinstance(fact.value, float | int):
-        limits = " and ".join(f"{limit.op} {limit.value:g}" for limit in evidence.compared)
-        return f"{name} is {fact.value:g}; {limits} is needed."
+    if required.limits is not None and isinstance(fact.value, float | int):
+        return f"{name} is {fact.value:g}; {required.limits} is needed."
     if fact.began and not fact.ended:
         return f"{name} is documented (since {fact.began.isoformat()})."
     when = context.when(fact)
