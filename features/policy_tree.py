@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from features.policy import CoveragePolicy, Criterion, HumanReview
+from features.policy import CoveragePolicy, Criterion, Evidence, HumanReview
 from features.requirement import Requirement, requirement_of
 
 
@@ -56,11 +56,13 @@ class Exclusion:
 class PolicyTree:
     """A policy's nodes and exclusions.
 
-    ``leaves_of`` has for every concept the bits of the leaves it can show, ``exclusions_of`` the numbers of the exclusions.
+    ``evidence_of`` has what each leaf asks for, ``leaves_of`` for every concept the bits of the leaves it can show,
+    ``exclusions_of`` the numbers of the exclusions it can show.
     """
 
     root: Node
     exclusions: tuple[Exclusion, ...]
+    evidence_of: Mapping[str, Evidence]
     leaves_of: Mapping[str, int]
     exclusions_of: Mapping[str, tuple[int, ...]]
 
@@ -78,7 +80,8 @@ def tree_of(policy: CoveragePolicy) -> PolicyTree:
     for number, item in enumerate(policy.human_review):
         for concept in item.evidence.concepts:
             exclusions_of[concept] = (*exclusions_of.get(concept, ()), number)
-    return PolicyTree(root, tuple(map(_exclusion, policy.human_review)), leaves_of, exclusions_of)
+    evidence_of = {node.criterion_id: node.required.evidence for node in root.walk() if node.required is not None}
+    return PolicyTree(root, tuple(map(_exclusion, policy.human_review)), evidence_of, leaves_of, exclusions_of)
 
 
 def _exclusion(item: HumanReview) -> Exclusion:
