@@ -50,8 +50,8 @@ class _Unspoken(NamedTuple):
     """What a branch comes to where the notes speak of nothing in it, and its results where it is asked for or not."""
 
     decided: _Decided
-    needed: Sequence[CriterionResult]
-    unneeded: Sequence[CriterionResult]
+    needed: tuple[CriterionResult, ...]
+    unneeded: tuple[CriterionResult, ...]
 
 
 class _Names:
@@ -157,7 +157,7 @@ def _unspoken(policy: CoveragePolicy, names: _Names) -> Mapping[int, _Unspoken]:
         unneeded: list[CriterionResult] = []
         _collect(decided, known, needed, needed=True)
         _collect(decided, known, unneeded, needed=False)
-        known[node.place] = _Unspoken(decided, needed, unneeded)
+        known[node.place] = _Unspoken(decided, tuple(needed), tuple(unneeded))
     return known
 
 
