@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from features.lexicon import first_small
 from features.policy import CoveragePolicy, Criterion, Evidence, HumanReview
 from features.requirement import Requirement, requirement_of
 
@@ -98,7 +99,7 @@ def _node(criterion: Criterion, parent: str | None, places: Mapping[str, int]) -
     return Node(
         criterion_id=criterion.id,
         statement=criterion.statement,
-        within_sentence=criterion.statement[0].lower() + criterion.statement[1:],
+        within_sentence=first_small(criterion.statement),
         ask=criterion.ask if criterion.is_leaf else None,
         human=criterion.human,
         place=place,

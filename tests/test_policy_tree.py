@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.criteria import Context, evaluate, human_review
+from features.lexicon import first_small
 from features.plan_settings import PlanSetting, PlanSettings
 from features.policy import CoveragePolicy, load_policies, parse_policy
 from features.policy_tree import tree_of
@@ -139,3 +140,8 @@ def test_every_node_has_a_result_in_the_order_of_the_policy(known: CoveragePolic
     assert [(result.criterion_id, result.parent) for result in results] == [
         (node.id, parents.get(node.id)) for node in nodes
     ]
+
+
+def test_an_abbreviation_keeps_its_capitals_inside_a_sentence() -> None:
+    assert first_small("AHI or RDI is at least 15") == "AHI or RDI is at least 15"
+    assert first_small("Physical therapy was tried") == "physical therapy was tried"
