@@ -150,14 +150,29 @@ def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context:
         flags = fact.assertion
         if flags.family or flags.negated or fact.context == "limit":
             continue
-        if flags.hypothetical and fact.category not in ("plan", "record", "problem"):
+        planned = Course.PLANNED in item.evidence.courses
+        if flags.hypothetical and not planned and fact.category not in ("plan", "record", "problem"):
             continue
-        doubted = replace(fact, assertion=replace(flags, uncertain=False, hypothetical=False))
-        if fact.category == "treatment" and fact.course is None:
-            doubted = replace(doubted, course=Course.STATED)
+        flags = replace(flags, uncertain=False, hypothetical=False)
+        if not flags.negated and _past_by_heading_alone(fact):
+            flags = replace(flags, historical=False)
+        doubted = replace(fact, assertion=flags)
+        if fact.category == "treatment" and (fact.course is None or (planned and fact.course is Course.PLANNED)):
+            doubted = replace(doubted, course=_counted_course(item.evidence))
         if _judge(doubted, item.evidence, context, by_concept).says is _Says.SUPPORTS:
             shown.append(fact)
     return shown if _occurrences(shown, context) >= item.evidence.times else []
+
+
+def _past_by_heading_alone(fact: Fact) -> bool:
+    """Whether nothing but a list of past illnesses says that a problem is past: most of what stands there has not ended."""
+    past = [cue for cue in fact.assertion.cues if cue.flag == "historical"]
+    return fact.category == "problem" and bool(past) and all(cue.rule.startswith("section ") for cue in past)
+
+
+def _counted_course(evidence: Evidence) -> Course:
+    """A course that counts for ``evidence`` and is no plan, for a treatment that counts although it is one."""
+    return next((course for course in evidence.courses if course is not Course.PLANNED), Course.STATED)
 
 
 def _occurrences(facts: Sequence[Fact], context: Context) -> int:
