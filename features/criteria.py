@@ -157,7 +157,9 @@ def _shown(item: HumanReview, by_concept: Mapping[str, Sequence[Fact]], context:
         if not flags.negated and _past_by_heading_alone(fact):
             flags = replace(flags, historical=False)
         doubted = replace(fact, assertion=flags)
-        if fact.category == "treatment" and (fact.course is None or (planned and fact.course is Course.PLANNED)):
+        if fact.category == "treatment" and fact.course is None:
+            doubted = replace(doubted, course=Course.STATED)
+        elif planned and fact.course is Course.PLANNED:
             doubted = replace(doubted, course=_counted_course(item.evidence))
         if _judge(doubted, item.evidence, context, by_concept).says is _Says.SUPPORTS:
             shown.append(fact)

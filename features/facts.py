@@ -52,6 +52,8 @@ _CERTIFIED_UNTIL = re.compile(
 _DOSE_BEGINS_WITHIN = 25
 _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
+_DONE_ON = re.compile(r"[a-z ]{0,40}(?<![a-z])(?:on|from|of|dated|in) (?:early |late |mid )?", re.IGNORECASE)
+"""What ties something on record to the past day right behind it."""
 _NEARBY_SIDE = 400
 _DATE_REACH = 36
 _DATE_LEADS_TO_VALUE = re.compile(r"[^,;\d]*")
@@ -205,6 +207,8 @@ class FactReader:
                 assertion = _with_result(assertion, result, mention, note.document.text)
         course = self._course(note, mention, assertion, timing, counts) if concept.category == "treatment" else None
         on = timing.on or (studied if concept.category in _DATED_BY_STUDY else None)
+        if on is None and concept.category == "record":
+            on = _past_day(mention, note)
         sentence = note.sentences[mention.sentence]
         return Fact(
             fact_id="",
@@ -366,7 +370,8 @@ def _with_boxes(assertion: Assertion, mention: Mention, denied: _Denied) -> Asse
 def _with_appointment(assertion: Assertion, mention: Mention, note: Note) -> Assertion:
     """What is tied to a day after the note was written is planned, whatever its words: "RD evaluation on 10/9/2026"."""
     today, dates = note.document.date, note.expressions.dates
-    if today is None or assertion.hypothetical or mention.concept.category not in _DATED_AHEAD:
+    concept = mention.concept
+    if today is None or assertion.hypothetical or concept.category not in _DATED_AHEAD or "hypothetical" in concept.ignore:
         return assertion
     place = bisect_left(dates, mention.end, key=lambda named: named.start)
     day = dates[place] if place < len(dates) else None
@@ -376,6 +381,17 @@ def _with_appointment(assertion: Assertion, mention: Mention, note: Note) -> Ass
         return assertion
     cue = Cue("hypothetical", day.start, day.end, "a day to come")
     return replace(assertion, hypothetical=True, cues=(*assertion.cues, cue))
+
+
+def _past_day(mention: Mention, note: Note) -> date | None:
+    """The past day that something on record is tied to: "psych evaluation with clearance was on 11/14/2024"."""
+    today, dates = note.document.date, note.expressions.dates
+    place = bisect_left(dates, mention.end, key=lambda named: named.start)
+    day = dates[place] if place < len(dates) else None
+    if today is None or day is None or day.last > today or day.relative or not day.year_stated:
+        return None
+    # "Clearance was on" may be one term, so its last words count as well.
+    return day.last if _DONE_ON.fullmatch(note.document.text, max(mention.start, mention.end - 4), day.start) else None
 
 
 class _Denied:
