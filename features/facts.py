@@ -65,7 +65,9 @@ _ENDS_WITH_DATE = re.compile(r"\s*(?:[.;)|\n]|$)")
 _SINCE = re.compile(r"\b(?:since|until|till|from|by|dx|dob|born)\b\W*$", re.IGNORECASE)
 _FIELD_DATE_REACH = 160
 _DATED_AHEAD = frozenset({"record", "test", "procedure", "care"})
-_APPOINTED = re.compile(r",?\s{1,2}(?:is |has been |was )?(?:(?:set|scheduled|booked|planned) )?(?:on|for) ", re.IGNORECASE)
+_APPOINTED = re.compile(
+    r",?\s{1,2}(?:is |has been |was )?(?:(?:set|scheduled|booked|planned) )?(?:on|for) ", re.IGNORECASE
+)
 """What ties something to the day right behind it on which it is to be: "dietitian evaluation on 10/9"."""
 _FEWEST_LISTED_VISITS = 4
 _BETWEEN_VISITS = re.compile(r"[\s,;&|/]{0,4}(?:and\s)?")
@@ -371,7 +373,12 @@ def _with_appointment(assertion: Assertion, mention: Mention, note: Note) -> Ass
     """What is tied to a day after the note was written is planned, whatever its words: "RD evaluation on 10/9/2026"."""
     today, dates = note.document.date, note.expressions.dates
     concept = mention.concept
-    if today is None or assertion.hypothetical or concept.category not in _DATED_AHEAD or "hypothetical" in concept.ignore:
+    if (
+        today is None
+        or assertion.hypothetical
+        or concept.category not in _DATED_AHEAD
+        or "hypothetical" in concept.ignore
+    ):
         return assertion
     place = bisect_left(dates, mention.end, key=lambda named: named.start)
     day = dates[place] if place < len(dates) else None
