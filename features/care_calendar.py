@@ -44,6 +44,7 @@ def _midnights() -> re.Pattern[str]:
     return re.compile(
         rf"(?<![a-z0-9./-])(?P<n>{_NUMBER})(?:\s?(?:-|–|to)\s?(?P<high>{_NUMBER}))?[\s-](?:full\s|consecutive\s|qualifying\s|acute\s)*"
         rf"(?:{_INPATIENT}[\s-]|hospital\s)?(?:midnights?|mns?|nights?\s(?:as\s(?:an\s)?)?{_INPATIENT})(?![a-z])"
+        rf"|(?<![a-z]){_INPATIENT}\s(?:midnights?|mns?|nights?)\s?(?::|=|were|was|counted)\s?(?P<told>{_NUMBER})(?![a-z0-9]|[./]\d)"
     )
 
 
@@ -105,7 +106,7 @@ def _value(concept: str, start: int, end: int, value: float, unit: str = "d", *,
 
 def _stays(lower: str, days: Sequence[DateMention]) -> Iterator[Measurement]:
     for match in _midnights().finditer(lower):
-        number = to_number(match["n"])
+        number = to_number(match["n"] or match["told"])
         if number is None or not 1 <= number <= _LONGEST_STAY:
             continue
         before, after = lower[max(0, match.start() - 100) : match.start()], lower[match.end() : match.end() + 30]

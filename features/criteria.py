@@ -16,7 +16,7 @@ from features.evaluation_context import Context, FactsByConcept, by_concept, con
 from features.facts_together import occurrences, together
 from features.finding import INCOMPLETE, SUPPORTS, Finding
 from features.lengths_of_time import length_in_days
-from features.policy import CoveragePolicy
+from features.policy import CoveragePolicy, Evidence
 from features.policy_tree import Exclusion, Node, tree_of
 from features.requirement import Requirement, findings, objection, supporting_sentence
 from features.types import Course, CriterionResult, Fact, Guard, Status
@@ -134,13 +134,28 @@ def _may_show(fact: Fact, required: Requirement, context: Context, facts: FactsB
     flags = fact.assertion
     if flags.family or flags.negated or fact.context == "limit":
         return False
-    if flags.hypothetical and fact.category not in ("plan", "record", "problem"):
+    planned = Course.PLANNED in required.evidence.courses
+    if flags.hypothetical and not planned and fact.category not in ("plan", "record", "problem"):
         return False
-    if flags.uncertain or flags.hypothetical:
-        fact = replace(fact, assertion=replace(flags, uncertain=False, hypothetical=False))
+    past = flags.historical and not _past_by_heading_alone(fact)
+    if flags.uncertain or flags.hypothetical or flags.historical != past:
+        fact = replace(fact, assertion=replace(flags, uncertain=False, hypothetical=False, historical=past))
     if fact.category == "treatment" and fact.course is None:
         fact = replace(fact, course=Course.STATED)
+    elif planned and fact.course is Course.PLANNED:
+        fact = replace(fact, course=_counted_course(required.evidence))
     return objection(fact, required, context, facts) is None
+
+
+def _past_by_heading_alone(fact: Fact) -> bool:
+    """Whether nothing but a list of past illnesses says that a problem is past: most of what stands there has not ended."""
+    past = [cue for cue in fact.assertion.cues if cue.flag == "historical"]
+    return fact.category == "problem" and bool(past) and all(cue.rule.startswith("section ") for cue in past)
+
+
+def _counted_course(evidence: Evidence) -> Course:
+    """A course that counts for ``evidence`` and is no plan, for a treatment that counts although it is one."""
+    return next((course for course in evidence.courses if course is not Course.PLANNED), Course.STATED)
 
 
 @lru_cache(maxsize=256)

@@ -52,14 +52,23 @@ _CERTIFIED_UNTIL = re.compile(
 _DOSE_BEGINS_WITHIN = 25
 _DOSE_REACH = 110
 _AMOUNT = re.compile(r"\d|\b(?:one|two|three|four|half)\b", re.IGNORECASE)
+_DONE_ON = re.compile(r"[a-z ]{0,40}(?<![a-z])(?:on|from|of|dated|in) (?:early |late |mid )?", re.IGNORECASE)
+"""What ties something on record to the past day right behind it."""
 _NEARBY_SIDE = 400
 _DATE_REACH = 36
 _DATE_LEADS_TO_VALUE = re.compile(r"[^,;\d]*")
 """Words between a date and the value it dates: no other number, no comma."""
 _VALUE_LEADS_TO_DATE = re.compile(r"[^,;.\d\n]*(?:\b(?:on|in|from|dated|measured|obtained|done)\s+|\(\s*)")
+_VALUE_AND_DATE = re.compile(r",\s{0,2}")
+_ENDS_WITH_DATE = re.compile(r"\s*(?:[.;)|\n]|$)")
+"""A date that closes what a value opened: "BMI 37.8, 9/9/2024."; before another value it may be that one's."""
 _SINCE = re.compile(r"\b(?:since|until|till|from|by|dx|dob|born)\b\W*$", re.IGNORECASE)
 _FIELD_DATE_REACH = 160
-_OF_BIRTH = re.compile(r"\b(?:d\.?o\.?b\.?|date of birth|birth ?date|born)(?: on)?\W*$", re.IGNORECASE)
+_DATED_AHEAD = frozenset({"record", "test", "procedure", "care"})
+_APPOINTED = re.compile(
+    r",?\s{1,2}(?:is |has been |was )?(?:(?:set|scheduled|booked|planned) )?(?:on|for) ", re.IGNORECASE
+)
+"""What ties something to the day right behind it on which it is to be: "dietitian evaluation on 10/9"."""
 _FEWEST_LISTED_VISITS = 4
 _BETWEEN_VISITS = re.compile(r"[\s,;&|/]{0,4}(?:and\s)?")
 _SOON_AFTER = 250
@@ -184,7 +193,7 @@ class FactReader:
         counts: Sequence[SessionCount],
     ) -> Fact:
         mention = note.mentions[number]
-        assertion = _with_boxes(note.assertions[number], mention, denied)
+        assertion = _with_appointment(_with_boxes(note.assertions[number], mention, denied), mention, note)
         concept = mention.concept
         if concept.category == "treatment":
             timing = _until(timing, note.document.date)
@@ -200,6 +209,8 @@ class FactReader:
                 assertion = _with_result(assertion, result, mention, note.document.text)
         course = self._course(note, mention, assertion, timing, counts) if concept.category == "treatment" else None
         on = timing.on or (studied if concept.category in _DATED_BY_STUDY else None)
+        if on is None and concept.category == "record":
+            on = _past_day(mention, note)
         sentence = note.sentences[mention.sentence]
         return Fact(
             fact_id="",
@@ -358,6 +369,38 @@ def _with_boxes(assertion: Assertion, mention: Mention, denied: _Denied) -> Asse
     return replace(assertion, negated=True, cues=(*assertion.cues, cue))
 
 
+def _with_appointment(assertion: Assertion, mention: Mention, note: Note) -> Assertion:
+    """What is tied to a day after the note was written is planned, whatever its words: "RD evaluation on 10/9/2026"."""
+    today, dates = note.document.date, note.expressions.dates
+    concept = mention.concept
+    if (
+        today is None
+        or assertion.hypothetical
+        or concept.category not in _DATED_AHEAD
+        or "hypothetical" in concept.ignore
+    ):
+        return assertion
+    place = bisect_left(dates, mention.end, key=lambda named: named.start)
+    day = dates[place] if place < len(dates) else None
+    if day is None or day.first <= today or not day.year_stated or day.relative:
+        return assertion
+    if not _APPOINTED.fullmatch(note.document.text, mention.end, day.start):
+        return assertion
+    cue = Cue("hypothetical", day.start, day.end, "a day to come")
+    return replace(assertion, hypothetical=True, cues=(*assertion.cues, cue))
+
+
+def _past_day(mention: Mention, note: Note) -> date | None:
+    """The past day that something on record is tied to: "psych evaluation with clearance was on 11/14/2024"."""
+    today, dates = note.document.date, note.expressions.dates
+    place = bisect_left(dates, mention.end, key=lambda named: named.start)
+    day = dates[place] if place < len(dates) else None
+    if today is None or day is None or day.last > today or day.relative or not day.year_stated:
+        return None
+    # "Clearance was on" may be one term, so its last words count as well.
+    return day.last if _DONE_ON.fullmatch(note.document.text, max(mention.start, mention.end - 4), day.start) else None
+
+
 class _Denied:
     """Stretches of text that a box denies, to be asked for the first that holds a position."""
 
@@ -495,7 +538,12 @@ def _dated_value(
         between = text[measurement.end : following.start]
         # "PTP 34% (2021 model)" names no day.
         whole = not between.rstrip().endswith("(") or text[following.end : following.end + 1] in ("", ")", ",", ";")
-        if whole and _VALUE_LEADS_TO_DATE.fullmatch(between) and not following.relative:
+        tied = _VALUE_LEADS_TO_DATE.fullmatch(between) or (
+            following.precision == "day"
+            and _VALUE_AND_DATE.fullmatch(between)
+            and _ENDS_WITH_DATE.match(text, following.end)
+        )
+        if whole and tied and not following.relative:
             return following.last if today is None or following.last < today else None
     place = bisect_left(dates, measurement.start, key=lambda named: named.start) - 1
     if place < 0 or dates[place].start < lo or dates[place].relative:
@@ -561,8 +609,7 @@ def _measurement_fact(
 def _field_facts(note: Note, studied: date | None, expressions: TimeExpressions) -> list[Fact]:
     """The upper visual fields at rest and taped, and what they gain, each of the day named last before it."""
     text = note.document.text
-    # A form's head names the birth date right above the result.
-    dates = [one for one in expressions.dates if not _OF_BIRTH.search(text[max(one.start - 20, 0) : one.start])]
+    dates = expressions.dates
 
     def of(start: int) -> date | None:
         place = bisect_right(dates, start, key=lambda named: named.start) - 1

@@ -107,7 +107,15 @@ def _state_after() -> re.Pattern[str]:
 
 @cache
 def _fixation() -> re.Pattern[str]:
-    return re.compile(r"\b(?:fl|fixation loss(?:es)?)\b\s?:?=?\s?(?P<lost>\d{1,2})\s?/\s?(?P<checks>\d{1,2})\b")
+    return re.compile(
+        r"\b(?:fl|fixation loss(?:es)?)\b(?: rate)?\s?(?:of|were|was|at|[:=,])?\s?"
+        r"(?:(?P<lost>\d{1,2})\s?/\s?(?P<checks>\d{1,2})\b|(?P<share>\d{1,3}(?:\.\d)?)\s?(?:%|percent\b|per cent\b))"
+    )
+
+
+def _share_lost(found: re.Match[str]) -> float:
+    """Percent of the checks in which fixation was lost, from the share or the counts."""
+    return float(found["share"]) if found["share"] else round(100 * int(found["lost"]) / int(found["checks"]), 1)
 
 
 def find_field_values(lower: str) -> list[FieldValue]:
@@ -115,9 +123,9 @@ def find_field_values(lower: str) -> list[FieldValue]:
     if not any(word in lower for word in _ANCHORS) or _anchor().search(lower) is None:
         return []
     found = [
-        FieldValue(FIXATION_LOSSES, m.start(), m.end(), round(100 * int(m["lost"]) / int(m["checks"]), 1), None)
+        FieldValue(FIXATION_LOSSES, m.start(), m.end(), _share_lost(m), None)
         for m in _fixation().finditer(lower)
-        if int(m["checks"])
+        if m["share"] or int(m["checks"])
     ]
     read = _Fields()
     for begin, end in _lines(lower):

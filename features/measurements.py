@@ -652,7 +652,7 @@ def _low_glucoses(lower: str, lo: int, hi: int, found: Sequence[Measurement]) ->
 def _single_letters(
     lexicon: MeasurementLexicon, lower: str, text: str, lo: int, hi: int, found: Sequence[Measurement]
 ) -> list[Measurement]:
-    """ "T 39.3", "P 76", "R 18": vital signs only in a row of them, another within 40 characters."""
+    """ "T 39.3", "P 76", "R 18": vital signs only in a row of them, another within 40 characters, or in degrees."""
     doubtful: dict[Measurement, frozenset[str]] = {}
     for match in _letter_pattern().finditer(text, lo, hi):
         concepts = lexicon.by_name[match.group().lower()].exact_after
@@ -664,8 +664,19 @@ def _single_letters(
     return [
         one
         for index, one in enumerate(row)
-        if one in doubtful and _is_beside(one, row[max(index - 3, 0) : index + 4], doubtful[one])
+        if one in doubtful
+        and (_in_degrees(lower, one) or _is_beside(one, row[max(index - 3, 0) : index + 4], doubtful[one]))
     ]
+
+
+@cache
+def _degrees_pattern() -> re.Pattern[str]:
+    return re.compile(r"\d\s?(?:°|deg(?:rees)?)?\s?(?:[cf]|celsius|fahrenheit)\b")
+
+
+def _in_degrees(lower: str, one: Measurement) -> bool:
+    """Whether a temperature says so by its unit: "T 38.6 C"."""
+    return one.concept == "body_temperature" and _degrees_pattern().search(lower, one.value_start, one.end) is not None
 
 
 def _named(

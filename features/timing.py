@@ -111,6 +111,20 @@ _STUDY_DATE = re.compile(
 )
 
 
+_BIRTH = re.compile(r"\b(?:d\.?o\.?b\.?|(?:birth ?date|date of birth)|born)(?: on)?\W{0,4}$", re.IGNORECASE)
+"""What stands before a birth date: it dates nothing that was found or done."""
+_BIRTH_REACH = 24
+_VISITS = re.compile(
+    r"\b(?:first|initial|last|final) (?:visit|session|treatment)|\bsoc\b|\bstart of care\b", re.IGNORECASE
+)
+"""Days of care say when care was given, not how long the problem of the sentence before has lasted."""
+_OF_A_BENEFIT = re.compile(
+    r"\b(?:benefit\w*|relief|relieved|improve\w*|better|effect\w*|respon\w+|help\w*|wore off|pain[- ]free)\b",
+    re.IGNORECASE,
+)
+"""What such a length is of is the good a treatment did, not the problem a sentence before spoke of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """When something was so and for how long. ``value`` is a length in ``unit`` (``d``, ``wk``, ``mo``, ``a``).
@@ -173,7 +187,11 @@ class TimeExpressions:
 def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
     """Read them all; ``reference`` is the document's date, without which nothing relative has a date."""
     durations = tuple(find_durations(text))
-    mentioned = find_dates(text, reference, durations=durations)
+    mentioned = [
+        day
+        for day in find_dates(text, reference, durations=durations)
+        if not _BIRTH.search(text, max(day.start - _BIRTH_REACH, 0), day.start)
+    ]
     periods = tuple(periods_among(text, mentioned, reference))
     dates = tuple(mention for mention in mentioned if not _inside(mention, periods))
     return TimeExpressions(durations, periods, dates, tuple(mentioned))
@@ -220,12 +238,14 @@ def time_mentions(
         for duration in _within(expressions.durations, row):
             if duration.kind != "length" or not candidates:
                 continue
-            if not lasting and not row.speaks_of_length:
+            if not lasting and (not row.speaks_of_length or _OF_A_BENEFIT.search(text, row.start, duration.start)):
                 continue
             nearest = _nearest(text, mentions, candidates, duration.start, duration.end, fallback=not lasting)
             if nearest is not None and timings[nearest].value is None:
                 timings[nearest] = _with_length(timings[nearest], duration)
         for period in _within(expressions.periods, row):
+            if not lasting and _VISITS.search(text, row.start, period.end):
+                continue
             nearest = _nearest(text, mentions, candidates, period.start, period.end, fallback=not lasting)
             if nearest is not None:
                 timings[nearest] = replace(
@@ -376,6 +396,8 @@ def _place_date(
         return
     began = _last_within(row.began, low, mentioned.start)
     ended = _last_within(row.ended, low, mentioned.start)
+    if fallback and _VISITS.search(text, low, mentioned.start):
+        return
     if began < 0 and ended < 0:
         number = _nearest(text, mentions, row.done, mentioned.start, mentioned.end, fallback=False)
         if number is not None and timings[number].on is None:

@@ -30,6 +30,7 @@ def values(text: str, concept: str) -> list[float]:
         ("a 3-midnight inpatient stay", 3),
         ("IP 11/08 0915 - 11/13 (5 MN)", 5),
         ("four inpatient midnights", 4),
+        ("inpatient midnights: 2.", 2),
         ("inpatient order 11/05/26 0420 from the ED. Discharged 11/11/2026.", 6),
         ("acute inpatient 11/08/2026 (order 1810) to 11/16/2026", 8),
         ("admitted inpatient 3/1, d/c 3/5", 4),

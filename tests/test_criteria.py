@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from features.criteria import Context, combine_statuses, evaluate, human_review
 from features.policy import CoveragePolicy, parse_policy
-from features.types import Assertion, Course, CriterionResult, Fact, Status
+from features.types import Assertion, Course, CriterionResult, Cue, Fact, Status
 
 MET, NOT_MET, SILENT, TORN = Status.MET, Status.NOT_MET, Status.NOT_DOCUMENTED, Status.CONFLICTING
 HEAD = """
@@ -474,6 +474,22 @@ def test_a_human_looks_at_every_doubt_but_not_at_denials_and_relatives() -> None
     assert shown([fact("fever", assertion=Assertion(negated=True))]) == []
     assert shown([fact("fever", assertion=Assertion(family=True))]) == []
     assert shown([]) == []
+
+
+def test_a_planned_drug_is_looked_at_where_plans_are_asked_for() -> None:
+    planned = fact("fever", "treatment", course=Course.PLANNED, assertion=Assertion(hypothetical=True))
+    assert shown([planned], courses="[ongoing, planned]") == ["f1"]
+    assert shown([planned], courses="[ongoing]") == []
+    named = fact("fever", "treatment")
+    assert shown([named], courses="[ongoing]") == []
+
+
+def test_a_problem_is_not_past_because_it_stands_in_a_list_of_past_illnesses() -> None:
+    heading = Cue("historical", 0, 3, "section past_medical_history")
+    told = Cue("historical", 0, 3, "history of")
+    assert shown([fact("fever", assertion=Assertion(historical=True, cues=(heading,)))]) == ["f1"]
+    assert shown([fact("fever", assertion=Assertion(historical=True, cues=(heading, told)))]) == []
+    assert shown([fact("fever", "test", assertion=Assertion(historical=True, cues=(heading,)))]) == []
 
 
 def test_what_settles_the_doubt_keeps_a_human_out_of_it() -> None:

@@ -48,3 +48,6 @@ def test_numbers_without_a_state_of_the_lids_are_not_read() -> None:
 
 def test_fixation_losses_are_a_share_of_the_checks() -> None:
     assert values("Humphrey, FL 9/12", FIXATION_LOSSES) == {None: 75}
+    assert values("Visual field. Fixation losses of 39 percent.", FIXATION_LOSSES) == {None: 39}
+    assert values("Visual field. Fixation losses 57%.", FIXATION_LOSSES) == {None: 57}
+    assert values("Visual field. Fixation losses few.", FIXATION_LOSSES) == {}

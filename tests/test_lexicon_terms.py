@@ -194,9 +194,67 @@ psych clearance obtained | psychological_clearance
 RD evaluation completed | nutrition_evaluation
 R/B/A discussed | informed_consent
 CDCES education done | cgm_training
+Crohn's vs intestinal tuberculosis | crohns_doubted
+Crohn's disease versus lymphoma of the ileum | crohns_doubted
+RA vs psoriatic arthritis | rheumatoid_arthritis_doubted
+Non-Hodgkin lymphoma | lymphoma
+MS, relapsing-remitting | multiple_sclerosis
+MS: secondary progressive | multiple_sclerosis
+adalimumab in addition to ustekinumab | concurrent_biologic
+currently taking etanercept 50 mg weekly | concurrent_biologic
+anti-HBc positive | hepatitis_b_positive
+lower lids to be done as well | lower_blepharoplasty
+upper and lower lids | lower_blepharoplasty
+lids do not close fully, 2 mm gap | lagophthalmos
+would like to look younger | cosmetic_concern
+cataract after blunt injury | complex_cataract
+cataract due to penetrating trauma | complex_cataract
+lazy right eye since childhood | amblyopia
+will operate both eyes, the right first | second_eye_surgery
+cataract surgery with vitrectomy | combined_eye_surgery
+osteomyelitis near the left knee | knee_mass_or_infection
+facet-mediated low back pain | facet_pain
+Hoffmann sign pos | myelopathy_or_cord_signs
+contrast dye: hives | contrast_allergy
+MRI w/ and w/o contrast | contrast_study_needed
+MRI with and w/o contrast | contrast_study_needed
+accepted by IRF | inpatient_rehab_candidate
+acute inpatient rehabilitation recommended | inpatient_rehab_candidate
+mobility is at his usual baseline | function_at_baseline
+pill box setup only | venipuncture_only
+INR checks only | venipuncture_only
+photos to follow | photographs_outstanding
+conversion of sleeve to bypass is planned | other_bariatric_surgery
+sleeve gastrectomy in 2015 | earlier_bariatric_surgery
+two more monthly visits are needed | weight_loss_program_unfinished
+considering left total knee replacement | knee_replacement_planned
+injected with triamcinolone 7/4/2026 | joint_injection
+untreated major depression | untreated_mental_illness
+G1P0 at 10 weeks | pregnancy
+G3P1, 22 wks | current_or_planned_pregnancy
+rarely leaves home | homebound
+leaves the house only for dialysis | homebound
 """
 
 NOT_FOUND = """
+G2P2, LMP three weeks ago | !pregnancy
+simple endoscopic score for Crohn's disease 13 | !crohns_disease
+index of Crohn's disease 240 | !crohns_disease
+treatment target: endoscopic healing | !low_disease_activity
+goal is clinical remission | !low_disease_activity
+needs a walker and help of one person to leave home | !homebound
+leaving home is a taxing effort | !homebound
+discharged to skilled rehab | !therapy_in_facility
+SNF certification: daily skilled need | !therapy_in_facility
+dilated exam: vessels normal, periphery flat | !macula_normal
+little improvement expected from surgery | !potential_acuity
+spouse cannot drive because of poor sight | !vision_limits_activity
+cannot operate a power wheelchair safely | !drives_power_chair_safely
+electronically signed by S. Keller, OTR/L | !occupational_therapy
+MRI without contrast | !contrast_study_needed
+lower lid skin normal | !lower_blepharoplasty
+cataract, both eyes | !complex_cataract
+candidate for home, not IRF | !inpatient_rehab_candidate
 PE: lungs clear, heart regular | !venous_thromboembolism
 PE tubes placed | !venous_thromboembolism
 on heparin for DVT prophylaxis | !venous_thromboembolism

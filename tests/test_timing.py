@@ -121,6 +121,10 @@ def test_a_verb_of_beginning_takes_its_time_from_what_began() -> None:
     assert (found["radicular_pain"].value, found["radicular_pain"].unit) == (10.0, "wk")
 
 
+def test_a_length_of_the_good_a_treatment_did_is_not_of_the_problem_before_it() -> None:
+    assert length("Lumbar radiculopathy. Benefit lasting 4 months.", "radicular_pain") == (None, None)
+
+
 def test_a_duration_on_a_line_of_its_own_is_of_the_problem_before_it() -> None:
     assert length("Diagnosis: lumbar radiculopathy\nSymptom duration: 10 weeks", "radicular_pain") == (10.0, "wk")
 

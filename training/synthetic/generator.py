@@ -166,6 +166,9 @@ def generate_case(index: int, seed: int, settings: Settings = DEFAULT) -> Synthe
     elif beyond == "duplicate":
         beyond = "out_of_network"
     telling = tell(random, service_id, person, split, settings)
+    while not telling.packet.spoken:
+        # Nobody sends a request without a note.
+        telling = tell(random, service_id, person, split, settings)
     return build_case(random, index, seed, member_index, telling, beyond, split, settings.disagreement)
 
 

@@ -103,8 +103,7 @@ def _names(service: Service, policy: CoveragePolicy) -> Iterator[str]:
         yield from _places(service, f"exclusions.{name}", exclusion.where)
         if name in service.elements:
             yield f"exclusions.{name}: an element has the same name"
-        if exclusion.when or exclusion.unless:
-            yield f"exclusions.{name}: when and unless have no effect here; give them to an element's state"
+        yield from _conditions(service, f"exclusions.{name}", (*exclusion.when, *exclusion.unless), known)
     for number, statement in enumerate(service.harmless):
         yield from _places(service, f"harmless.{number}", statement.where)
         yield from _conditions(service, f"harmless.{number}", (*statement.when, *statement.unless), known)

@@ -74,7 +74,7 @@ class Phrases(_Part):
         return self.seen if name == "seen" else self.unseen
 
 
-class _Conditional(Phrases):
+class Conditional(Phrases):
     """Written only where any of ``when`` holds (if given), none of ``unless``, and for a person of ``sex`` and ``age``.
 
     A condition is ``element`` (in any state but absent), ``element=state``, or the name of an exclusion.
@@ -86,7 +86,7 @@ class _Conditional(Phrases):
     age: Pair | None = None
 
 
-class Problem(_Conditional):
+class Problem(Conditional):
     """What the patient is seen for: completes "48-year-old woman seen for ..."."""
 
 
@@ -94,14 +94,14 @@ def _problems(value: Any) -> Any:
     return (value,) if isinstance(value, dict) else value
 
 
-class Statement(_Conditional):
+class Statement(Conditional):
     """One sentence in one place; ``where`` is ``document.section``, one of several is drawn."""
 
     where: Listed
     share: float = Field(default=1.0, gt=0, le=1)
 
 
-class State(_Conditional):
+class State(Conditional):
     """One thing that may be true of an element, and how notes say it."""
 
     weight: float = Field(default=1.0, gt=0)
@@ -148,7 +148,7 @@ class Element(_Part):
 _ABSENT = State(status="not_documented")
 
 
-class Exclusion(_Conditional):
+class Exclusion(Conditional):
     """Something that sends the request to a human: ``flag`` is the policy's ``human_review`` id."""
 
     flag: str

@@ -11,7 +11,7 @@ from features.criteria import combine_statuses
 from features.policy import CoveragePolicy
 from features.types import Status
 from training.config import STORIES, StoryShares
-from training.synthetic.service import ABSENT, BankName, Diagnosis, RequestVariant, Service, Sex, need
+from training.synthetic.service import ABSENT, BankName, Conditional, Diagnosis, RequestVariant, Service, Sex, need
 from training.synthetic.values import Drawn, Value
 
 _STRONGEST = (Status.CONFLICTING, Status.MET, Status.NOT_MET, Status.NOT_DOCUMENTED)
@@ -204,8 +204,10 @@ def _turns(
 
 
 def _consistent(service: Service, fixed: Mapping[str, str], states: Mapping[str, str], exclusion: str | None) -> bool:
-    """Whether the states that turn the story fit what else was drawn."""
-    contents = [service.elements[name].state(state) for name, state in fixed.items()]
+    """Whether the states and the exclusion that turn the story fit what else was drawn."""
+    contents: list[Conditional] = [service.elements[name].state(state) for name, state in fixed.items()]
+    if exclusion is not None:
+        contents.append(service.exclusions[exclusion])
     return all(applies(content.when, content.unless, states, exclusion) for content in contents)
 
 
