@@ -14,6 +14,7 @@ from datetime import UTC
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -45,7 +46,16 @@ from features.types import (
 EARLIEST_BIRTH_DATE = datetime.date(1900, 1, 1)
 READABLE_CONTENT_TYPE = "text/plain"
 
+
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("nul_character", "must not hold a NUL character")
+    return value
+
+
 _Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_Key = Annotated[_Identifier, AfterValidator(_without_nul)]
+"""Told apart by other systems and databases too, of which PostgreSQL can hold no NUL in text."""
 _ShortText = Annotated[str, StringConstraints(max_length=2000)]
 
 EXAMPLE_REQUEST: dict[str, Any] = {
@@ -136,10 +146,10 @@ class ProviderBody(_Body):
 class DocumentBody(_Body):
     """One document: ``text`` for text/plain, else ``data`` (base64) with its ``content_type``."""
 
-    document_id: _Identifier
+    document_id: _Key
     type: DocumentType = "other"
     date: datetime.date | None = None
-    content_type: _Identifier = READABLE_CONTENT_TYPE
+    content_type: _Key = READABLE_CONTENT_TYPE
     text: str | None = None
     data: str | None = None
 
@@ -171,7 +181,7 @@ class RequestBody(_Body):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_REQUEST]})
 
-    external_id: _Identifier
+    external_id: _Key
     review_type: ReviewType = "prospective"
     urgency: Urgency = "standard"
     received_at: AwareDatetime | None = None
@@ -224,7 +234,14 @@ def _problem(detail: ErrorDetails) -> tuple[str, str]:
         message = _MESSAGES[kind]
     elif kind in ("literal_error", "enum"):
         message = f"must be one of {detail.get('ctx', {}).get('expected', 'the listed values')}"
-    elif kind in ("birth_date_range", "service_dates", "document_text", "document_data", "document_id"):
+    elif kind in (
+        "birth_date_range",
+        "service_dates",
+        "document_text",
+        "document_data",
+        "document_id",
+        "nul_character",
+    ):
         message = detail["msg"]
     elif kind.startswith(_CONTEXT_FREE):
         message = detail["msg"][0].lower() + detail["msg"][1:]

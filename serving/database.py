@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from serving.errors import StoreUnavailableError
+from serving.highlights import NUL_PICTURE
 
 BUSY_TIMEOUT_MS = 30_000
 _LOGGING_NAME = "greenlane"
@@ -35,7 +36,9 @@ def open_engine(url: str) -> Engine:
     # At DEBUG SQLAlchemy logs every row it reads, whatever hide_parameters says; rows hold notes.
     logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").setLevel(logging.WARNING)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, hide_parameters=True, logging_name=_LOGGING_NAME, pool_pre_ping=True)
+        engine = create_engine(parsed, hide_parameters=True, logging_name=_LOGGING_NAME, pool_pre_ping=True)
+        event.listen(engine, "before_cursor_execute", _picture_nul, retval=True)
+        return engine
     if parsed.database and parsed.database != ":memory:":
         try:
             Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,6 +72,28 @@ def _begin_sqlite(connection: Connection) -> None:
     # A write that starts as a read and upgrades can fail with SQLITE_BUSY at once, whatever the timeout.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def without_nul(text: str) -> str:
+    """``text`` with U+2400, its picture, for each NUL: what PostgreSQL can hold and a page can show."""
+    return text.replace("\0", NUL_PICTURE)
+
+
+def _picture_nul(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _executemany: bool
+) -> tuple[str, Any]:
+    # PostgreSQL refuses NUL in text, also in what is only looked for: an address or a name that somebody typed.
+    return statement, _pictured(parameters)
+
+
+def _pictured(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_nul(value)
+    if isinstance(value, Mapping):
+        return {name: _pictured(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_pictured(inner) for inner in value)
+    return value
 
 
 def migration_config() -> Config:

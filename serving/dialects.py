@@ -95,4 +95,5 @@ def _(element: json_field, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(json_field, "postgresql")
 def _(element: json_field, compiler: SQLCompiler, **kw: Any) -> str:
     text, name = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"(CAST({text} AS json) ->> {name})"
+    # No JSON that names a NUL is read there, and words of a note may hold one.
+    return rf"(CAST(replace({text}, '\u0000', '\u2400') AS json) ->> {name})"

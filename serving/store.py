@@ -21,7 +21,7 @@ from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
 from models.types import Route, TriageResult
-from serving.database import database_errors, is_migrated, migrate, open_engine
+from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
 from serving.documents.read_document import ReadDocument
 from serving.errors import (
     ContentConflictError,
@@ -206,11 +206,11 @@ class Store:
                 likeness=likeness(request),
                 request=dumps(request_record(request)),
                 service_system=request.service.system,
-                service_code=request.service.code,
-                service_description=request.service.description,
+                service_code=without_nul(request.service.code),
+                service_description=_copy(request.service.description),
                 urgency=request.urgency,
-                member_id=request.member.member_id,
-                line_of_business=request.coverage.line_of_business,
+                member_id=_copy(request.member.member_id),
+                line_of_business=_copy(request.coverage.line_of_business),
                 received_at=request.received_at,
                 changed_at=now,
                 accepted_at=now,
@@ -603,6 +603,11 @@ class Store:
         engine = self._engine.execution_options(writes=True)
         with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+
+def _copy(text: str | None) -> str | None:
+    # The request keeps what was sent; the worklist's copy of it is shown and searched.
+    return without_nul(text) if text is not None else None
 
 
 def _add_documents(

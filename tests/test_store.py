@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,8 +34,16 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+def store(any_store: Store) -> Store:
+    """On each database: what holds for one holds for the other."""
+    return any_store
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    yield store
+    store.close()
 
 
 def request(external_id: str = "PA-1", text: str = "Denies fever.") -> AuthorizationRequest:
@@ -110,8 +118,8 @@ def test_two_processes_that_start_on_one_new_file_both_get_the_schema(tmp_path: 
     assert failures == []
 
 
-def test_sqlite_acknowledges_only_what_is_on_disk(store: Store) -> None:
-    with store._engine.connect() as connection:
+def test_sqlite_acknowledges_only_what_is_on_disk(sqlite_store: Store) -> None:
+    with sqlite_store._engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -209,7 +217,7 @@ def test_paging_neither_skips_nor_repeats_cases_that_are_due_at_the_same_moment(
     assert seen[:3] == ["PA-0", "PA-1", "PA-2"]
 
 
-def test_the_list_is_read_from_an_index(store: Store, tmp_path: Path) -> None:
+def test_the_list_is_read_from_an_index(sqlite_store: Store, tmp_path: Path) -> None:
     plan = sqlite3.connect(tmp_path / "greenlane.db").execute(
         "EXPLAIN QUERY PLAN SELECT * FROM authorizations WHERE tenant = 'default' "
         "AND (due_at, authorization_id) > ('2026', '0') ORDER BY due_at, authorization_id LIMIT 50"

@@ -118,7 +118,9 @@ def upgrade() -> None:
     op.add_column("authorizations", sa.Column("changed_at", _MOMENT, nullable=True))
     op.execute("UPDATE authorizations SET work = 'fast_tracked' WHERE route = 'fast_track'")
     op.execute("UPDATE authorizations SET changed_at = accepted_at")
-    extract = "(request::json #>> '{{{0},{1}}}')" if _is_postgresql() else "json_extract(request, '$.{0}.{1}')"
+    # PostgreSQL reads no JSON that names a NUL, which a diagnosis or an id may hold.
+    readable = r"replace(request, '\u0000', '\u2400')::json"
+    extract = f"({readable} #>> '{{{{{{0}},{{1}}}}}}')" if _is_postgresql() else "json_extract(request, '$.{0}.{1}')"
     op.execute(
         f"UPDATE authorizations SET member_id = {extract.format('member', 'member_id')},"
         f" line_of_business = {extract.format('coverage', 'line_of_business')}"

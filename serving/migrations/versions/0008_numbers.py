@@ -36,9 +36,13 @@ def upgrade() -> None:
     op.add_column("results", sa.Column("approval_score", sa.Float(), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
-            "UPDATE authorizations SET received_at = COALESCE((request::json ->> 'received_at')::timestamptz, accepted_at)"
+            f"UPDATE authorizations SET received_at ="
+            f" COALESCE(({_readable('request')} ->> 'received_at')::timestamptz, accepted_at)"
         )
-        op.execute(f"UPDATE results SET approval_score = (result::json ->> 'approval_score')::double precision {_WITH_RESULT}")
+        op.execute(
+            f"UPDATE results SET approval_score ="
+            f" ({_readable('result')} ->> 'approval_score')::double precision {_WITH_RESULT}"
+        )
     else:
         # As SQLAlchemy writes moments to SQLite: UTC, six places.
         op.execute(
@@ -51,6 +55,11 @@ def upgrade() -> None:
     for name, (columns, more) in _WIDENED.items():
         op.drop_index(name, "case_actions")
         op.create_index(name, "case_actions", columns + more)
+
+
+def _readable(column: str) -> str:
+    # PostgreSQL reads no JSON that names a NUL, which a note may hold.
+    return rf"replace({column}, '\u0000', '\u2400')::json"
 
 
 def downgrade() -> None:
