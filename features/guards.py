@@ -5,7 +5,7 @@ a missing side, a diagnosis that does not fit, text copied from the policy. Any 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
@@ -22,13 +22,15 @@ from features.policy import CoveragePolicy
 from features.request import READABLE_CONTENT_TYPE
 from features.sections import find_sections
 from features.sentences import split_sentences
-from features.tokens import tokenize
+from features.tokens import Tokens, tokenize
 from features.types import AuthorizationRequest, CriterionResult, Document, Fact, Guard, Laterality, Status
 
 MOST_CHARACTERS = 2_000_000
 """A document longer than this is left to a nurse unread: about 1,000 pages."""
 
 _FEWEST_WORDS = 3
+_JUDGED_CHARACTERS = 50_000
+"""So much of a document shows which language it is in. The words of longer ones are not kept for a second look."""
 _AGE = re.compile(
     r"(?<![\d./:-])\b(?P<years>\d{1,3})"
     r"(?:[ -]?(?:y/?o\b|y\.\s?o\.|y(?:ea)?rs?\.?[ -]?old\b)|[ -]?(?:y(?:ea)?rs?\.?|y)?[ ,/]{0,2}(?=(?-i:[MF])\b(?![/'\d])))"
@@ -100,29 +102,33 @@ def requested_side(request: AuthorizationRequest) -> Laterality | None:
 
     None where it names none, or where it names two different ones.
     """
-    if _asks_for_both(request):
+    named = _sides(request.service.description)
+    if _both(named):
         return "bilateral"
-    named: set[Laterality] = set()
-    for words in [request.service.description, *(d.description for d in request.diagnoses)]:
-        named.update(mention.side for mention in find_laterality(words or ""))
-        for match in _SIDE_OF_CODE.finditer(words or ""):
-            word = match.group(1).lower()
-            named.add("right" if word.startswith("r") else "left" if word.startswith("l") else "bilateral")
+    for diagnosis in request.diagnoses:
+        named |= _sides(diagnosis.description)
     return named.pop() if len(named) == 1 else None
 
 
-def _asks_for_both(request: AuthorizationRequest) -> bool:
-    """Whether the service is asked for on both sides; its diagnoses may then name either."""
-    sides = {mention.side for mention in find_laterality(request.service.description or "")}
-    for match in _SIDE_OF_CODE.finditer(request.service.description or ""):
+def _sides(words: str | None) -> set[Laterality]:
+    """The sides a description names, in words or in the short forms of code lists."""
+    if not words:
+        return set()
+    sides = {mention.side for mention in find_laterality(words)}
+    for match in _SIDE_OF_CODE.finditer(words):
         word = match.group(1).lower()
         sides.add("right" if word.startswith("r") else "left" if word.startswith("l") else "bilateral")
+    return sides
+
+
+def _both(sides: set[Laterality]) -> bool:
+    """Whether a service described so is asked for on both sides; its diagnoses may then name either."""
     return "bilateral" in sides or {"left", "right"} <= sides
 
 
 def sides_disagree(request: AuthorizationRequest) -> bool:
     """Whether service and diagnoses name different sides."""
-    if _asks_for_both(request):
+    if _both(_sides(request.service.description)):
         return False
     named = {
         mention.side
@@ -132,8 +138,8 @@ def sides_disagree(request: AuthorizationRequest) -> bool:
     return len(named) > 1
 
 
-def unreadable(document: Document) -> str | None:
-    """Why a document cannot be read by a machine, in words; None where it can."""
+def unreadable(document: Document, tokens: Tokens | None = None) -> str | None:
+    """Why a document cannot be read by a machine, in words; None where it can. ``tokens`` are its own, where known."""
     if document.unread is not None:
         return document.unread
     if document.content_type != READABLE_CONTENT_TYPE and document.read_by is None:
@@ -147,14 +153,15 @@ def unreadable(document: Document) -> str | None:
     control = len(_CONTROL.findall(text[:20_000]))
     if control > visible * 0.02 + 2:
         return "holds control characters instead of text"
-    words = tokenize(text[:50_000]).words
-    letters = [word for word in words if word.isalpha()]
+    if tokens is None:
+        tokens = tokenize(text[:_JUDGED_CHARACTERS])
+    letters = list(filter(str.isalpha, tokens.words))
     if len(letters) < _FEWEST_WORDS:
         return "holds hardly a word"
     known = _readability()
-    english = sum(word in known.english for word in letters)
-    foreign = sum(word in known.other_languages for word in letters)
-    latin = sum(word.isascii() for word in letters)
+    english = sum(map(known.english.__contains__, letters))
+    foreign = sum(map(known.other_languages.__contains__, letters))
+    latin = sum(map(str.isascii, letters))
     if (foreign > english and foreign >= 4) or latin < len(letters) * 0.6:
         return "seems to be in another language than English"
     return None
@@ -167,13 +174,13 @@ def missing_pages(document: Document) -> tuple[int, ...]:
     return tuple(sorted(set(range(1, min(last, _MOST_PAGES) + 1)) - {page for page, _ in named}))
 
 
-def _reading_guards(request: AuthorizationRequest) -> Iterable[Guard]:
-    for document in request.documents:
-        why = unreadable(document)
+def _reading_guards(request: AuthorizationRequest, tokens: Sequence[Tokens | None]) -> Iterable[Guard]:
+    for document, its_tokens in zip(request.documents, tokens, strict=True):
+        why = unreadable(document, its_tokens)
         if why is not None:
             yield Guard("unreadable_document", f"Document {document.document_id} {why}.")
-        elif missing_pages(document):
-            pages = ", ".join(str(page) for page in missing_pages(document)[:5])
+        elif missing := missing_pages(document):
+            pages = ", ".join(str(page) for page in missing[:5])
             yield Guard("missing_pages", f"Document {document.document_id} says it has more pages; missing: {pages}.")
         yield from _file_guards(document)
 
@@ -217,25 +224,37 @@ def about_someone_else(document: Document, request: AuthorizationRequest) -> str
         if stated is not None and stated != birth:
             return "birth date"
     ages = [match for match in _AGE.finditer(text) if _may_be_the_patients(match, text)]
-    if ages:
-        tokens = tokenize(text)
-        targets = [Target(match.start(), match.end(), "finding") for match in ages]
-        assertions = packaged_engine().assess_targets(tokens, split_sentences(text), find_sections(tokens), targets)
-        latest = max(request.received_at.date(), document.date or date.min)
-        expected = {age_on(birth, document.date or latest), age_on(birth, latest)}
-        own = [
-            m for m, assertion in zip(ages, assertions, strict=True) if not (assertion.family or assertion.historical)
-        ]
-        fitting = [match for match in own if any(abs(_years(match) - age) <= 1 for age in expected)]
+    latest = max(request.received_at.date(), document.date or date.min)
+    expected = {age_on(birth, document.date or latest), age_on(birth, latest)}
+    if not all(_fits(match, expected) and not _other_sex(match, request) for match in ages):
+        # Whose ages they are, and of when, matters only where one of them is not the member's.
+        own = _own_ages(ages, text)
+        fitting = [match for match in own if _fits(match, expected)]
         for match in own:
             if match not in fitting and _years(match) > 0 and (not fitting or _names_the_patient(match, text)):
                 return "age"
-            if match["sex"] and _contradicts(match["sex"], request) and (match in fitting or not fitting):
+            if _other_sex(match, request) and (match in fitting or not fitting):
                 return "sex"
     for match in _SEX.finditer(text):
         if _contradicts(match["sex"], request):
             return "sex"
     return None
+
+
+def _own_ages(ages: Sequence[re.Match[str]], text: str) -> list[re.Match[str]]:
+    """The ages that are neither a relative's nor of the past."""
+    tokens = tokenize(text)
+    targets = [Target(match.start(), match.end(), "finding") for match in ages]
+    assertions = packaged_engine().assess_targets(tokens, split_sentences(text), find_sections(tokens), targets)
+    return [age for age, stated in zip(ages, assertions, strict=True) if not (stated.family or stated.historical)]
+
+
+def _fits(match: re.Match[str], expected: set[int]) -> bool:
+    return any(abs(_years(match) - age) <= 1 for age in expected)
+
+
+def _other_sex(match: re.Match[str], request: AuthorizationRequest) -> bool:
+    return bool(match["sex"]) and _contradicts(match["sex"], request)
 
 
 def _years(match: re.Match[str]) -> int:
@@ -286,20 +305,22 @@ def _birth_date(match: re.Match[str]) -> date | None:
         return None
 
 
-def copied_from_policy(document: Document, policy: CoveragePolicy) -> bool:
-    """Whether the document repeats a criterion of the policy word for word: such words prove nothing."""
-    statements = tuple(node.statement for node in policy.criteria.walk())
-    return not _runs_of_statements(statements).isdisjoint(_runs(document.text))
+def copied_from_policy(document: Document, policy: CoveragePolicy, tokens: Tokens | None = None) -> bool:
+    """Whether the document repeats a criterion of the policy word for word: such words prove nothing.
+
+    ``tokens`` are the document's, where they are known.
+    """
+    return not _runs_of_policy(policy).isdisjoint(_runs(tokenize(document.text) if tokens is None else tokens))
 
 
 @lru_cache(maxsize=256)
-def _runs_of_statements(statements: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
-    return frozenset(run for statement in statements for run in _runs(statement))
+def _runs_of_policy(policy: CoveragePolicy) -> frozenset[tuple[str, ...]]:
+    return frozenset(run for node in policy.criteria.walk() for run in _runs(tokenize(node.statement)))
 
 
-def _runs(text: str) -> Iterator[tuple[str, ...]]:
+def _runs(tokens: Tokens) -> Iterator[tuple[str, ...]]:
     """Every run of so many words that two texts hardly share by chance."""
-    words = tokenize(text).words
+    words = tokens.words
     return (words[start : start + _COPIED_WORDS] for start in range(len(words) - _COPIED_WORDS + 1))
 
 
@@ -316,7 +337,10 @@ def request_guards(
     facts: Sequence[Fact],
 ) -> tuple[Guard, ...]:
     """Every guard that holds this request back, in a fixed order."""
-    guards = list(_reading_guards(request))
+    tokens = [
+        tokenize(document.text) if len(document.text) <= _JUDGED_CHARACTERS else None for document in request.documents
+    ]
+    guards = list(_reading_guards(request, tokens))
     for document in request.documents:
         what = about_someone_else(document, request)
         if what is not None:
@@ -335,8 +359,8 @@ def request_guards(
     guards += _region_guards(policy, facts)
     guards += _diagnosis_guards(request, policy, facts)
     guards += _age_guards(request, policy)
-    for document in request.documents:
-        if copied_from_policy(document, policy) or _quotes_coverage_rules(document):
+    for document, its_tokens in zip(request.documents, tokens, strict=True):
+        if copied_from_policy(document, policy, its_tokens) or _quotes_coverage_rules(document):
             guards.append(
                 Guard(
                     "copied_policy_text",
@@ -410,7 +434,8 @@ def _diagnosis_guards(request: AuthorizationRequest, policy: CoveragePolicy, fac
         if not policy.diagnoses or not policy.supports(diagnosis):
             continue
         code = diagnosis.code.upper().replace(".", "")
-        concepts = {concept for prefix, concept in _coded_concepts() if code.startswith(prefix)}
+        coded = _coded_concepts()
+        concepts = {concept for end in range(1, len(code) + 1) for concept in coded.get(code[:end], ())}
         spoken = [fact for fact in facts if fact.concept in concepts]
         suspected = policy.suspected and any(_suspected(fact) for fact in spoken)
         if spoken and not concepts & own and not suspected:
@@ -422,10 +447,14 @@ def _diagnosis_guards(request: AuthorizationRequest, policy: CoveragePolicy, fac
 
 
 @cache
-def _coded_concepts() -> tuple[tuple[str, str], ...]:
-    """The ICD-10-CM code, without its dot, of every concept of the packaged lexicon that has one, and the concept."""
-    coded = ((c.codes.get("icd10cm", "").replace(".", ""), c.concept_id) for c in load_lexicon().concepts.values())
-    return tuple((code, concept) for code, concept in coded if code)
+def _coded_concepts() -> Mapping[str, tuple[str, ...]]:
+    """The concepts of the packaged lexicon that have an ICD-10-CM code, by that code without its dot."""
+    coded: dict[str, tuple[str, ...]] = {}
+    for concept in load_lexicon().concepts.values():
+        code = concept.codes.get("icd10cm", "").replace(".", "")
+        if code:
+            coded[code] = (*coded.get(code, ()), concept.concept_id)
+    return coded
 
 
 def _suspected(fact: Fact) -> bool:

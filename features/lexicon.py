@@ -132,9 +132,12 @@ class Lexicon:
 def _within_a_sentence(concept: Concept) -> str:
     """The name as it stands inside a sentence: signs are named after people, abbreviations keep their capitals."""
     name = concept.name
-    if concept.category == "exam_sign" or name[1:2].isupper():
-        return name
-    return name[:1].lower() + name[1:]
+    return name if concept.category == "exam_sign" else first_small(name)
+
+
+def first_small(words: str) -> str:
+    """Words as they stand inside a sentence; an abbreviation at their beginning (AHI) keeps its capitals."""
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
 def _expand(words: Sequence[str], term: str, where: str, *, optional_whole: bool = False) -> tuple[Words, ...]:

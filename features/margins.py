@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from features.criteria import Context, length_in_days
 from features.durations import to_days
+from features.evaluation_context import Context
+from features.lengths_of_time import length_in_days
 from features.policy import CoveragePolicy, Evidence
+from features.policy_tree import tree_of
 from features.types import CriterionResult, Fact, Status
 
 
@@ -23,10 +25,10 @@ def closest_margin(
     Limits of measured values, of how long something lasted and of how long ago it was all count.
     """
     by_id = {fact.fact_id: fact for fact in facts}
-    leaves = {node.id: node.evidence for node in policy.criteria.walk()}
+    evidence_of = tree_of(policy).evidence_of
     smallest = 1.0
     for result in criteria:
-        evidence = leaves.get(result.criterion_id)
+        evidence = evidence_of.get(result.criterion_id)
         if evidence is None or result.status is not Status.MET or not result.needed:
             continue
         shown = [by_id[fact_id] for fact_id in result.evidence if fact_id in by_id]

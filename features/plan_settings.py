@@ -62,12 +62,7 @@ class PlanSettings:
         without = setting.without.get(policy.policy_id, frozenset())
         if setting.reading == "strict" and not without:
             return policy
-        kept = _kept(policy.criteria, setting.reading, without)
-        if kept is None or kept == policy.criteria:
-            return policy
-        left_out = hashlib.sha256(" ".join(sorted(without)).encode()).hexdigest()[:6]
-        mark = f"{setting.reading}.without.{left_out}" if without else setting.reading
-        return policy.model_copy(update={"criteria": kept, "version": f"{policy.version}+{mark}"})
+        return _shortened(policy, setting.reading, without) or policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +87,17 @@ class PlanPlaces:
     def of(self, plan_id: str | None) -> PlanPlace:
         """The place of a plan."""
         return self.plans.get(plan_id, self.default) if plan_id is not None else self.default
+
+
+@lru_cache(maxsize=256)
+def _shortened(policy: CoveragePolicy, reading: CriteriaRead, without: frozenset[str]) -> CoveragePolicy | None:
+    """The policy without what a plan does not ask for, made once; None where it stays as it is."""
+    kept = _kept(policy.criteria, reading, without)
+    if kept is None or kept == policy.criteria:
+        return None
+    left_out = hashlib.sha256(" ".join(sorted(without)).encode()).hexdigest()[:6]
+    mark = f"{reading}.without.{left_out}" if without else reading
+    return policy.model_copy(update={"criteria": kept, "version": f"{policy.version}+{mark}"})
 
 
 def _kept(node: Criterion, reading: CriteriaRead, without: frozenset[str]) -> Criterion | None:

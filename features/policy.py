@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -260,6 +260,10 @@ class CoveragePolicy(_Part):
             seen.add(entry)
         return self
 
+    def __hash__(self) -> int:
+        """By id and version, so that what is worked out once per policy is found at once; equal is what is equal in all."""
+        return hash((self.policy_id, self.version))
+
     @property
     def reference(self) -> PolicyReference:
         """What a result names as its policy."""
@@ -271,8 +275,7 @@ class CoveragePolicy(_Part):
         if not self.diagnoses:
             return True
         code = diagnosis.code.upper().replace(".", "")
-        prefixes = tuple(prefix.upper().replace(".", "") for prefix in self.diagnoses)
-        return diagnosis.system.upper().startswith("ICD-10") and code.startswith(prefixes)
+        return diagnosis.system.upper().startswith("ICD-10") and code.startswith(_undotted(self.diagnoses))
 
     def leaves(self) -> Iterator[tuple[str, Evidence]]:
         """Every place that names facts: the criteria's leaves, then what goes to a human."""
@@ -283,6 +286,11 @@ class CoveragePolicy(_Part):
     def in_force(self, day: date) -> bool:
         """Whether this version is in force on ``day``."""
         return self.effective.since <= day and (self.effective.until is None or day <= self.effective.until)
+
+
+@lru_cache(maxsize=256)
+def _undotted(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(code.upper().replace(".", "") for code in codes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from features.lexicon import first_small
 from features.types import CriterionResult, Reading, Status
 from models.types import Reason, Route
 
@@ -102,5 +103,5 @@ def _score_reasons(
 def _finding(result: CriterionResult) -> str:
     """What was found first, then what is needed: the first half must do for whoever reads no further."""
     statement = result.statement
-    needed = statement if statement[:2].isupper() else statement[:1].lower() + statement[1:]
+    needed = first_small(statement)
     return f"{result.explanation} Needed: {needed}."

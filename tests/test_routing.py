@@ -242,6 +242,8 @@ ABOUT_SOMETHING_ELSE = re.compile(
 OF_MEDICINE = re.compile(
     r"adverse effect|infection_denied|patient[_ ]declines|id: declined|slow a decline|decline-or-prospect", re.I
 )
+# The medical director's own way to an adverse determination, which nobody else is shown.
+OF_THE_DIRECTOR = re.compile(r"\{% if work\.is_director [^\n]*\{% endif %\}")
 # What people decided is recorded as it was; nothing there is an answer of triage.
 RECORDS_OF_PEOPLE = {"decisions.py"}
 OUTPUTS = [
@@ -263,7 +265,7 @@ def adverse_words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", OUTPUTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_nothing_that_is_shown_says_or_suggests_a_denial(path: Path) -> None:
-    assert adverse_words(path.read_text(encoding="utf-8")) == []
+    assert adverse_words(OF_THE_DIRECTOR.sub("", path.read_text(encoding="utf-8"))) == []
 
 
 def test_the_search_for_adverse_words_finds_them() -> None:
