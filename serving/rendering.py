@@ -24,7 +24,7 @@ PLACES: tuple[tuple[str, str, Permission], ...] = (
     ("Worklist", "/", Permission.READ_CASES),
     ("Numbers", "/numbers", Permission.READ_REPORTS),
     ("Trail", "/trail", Permission.READ_TRAIL),
-    ("Corrections", "/aggregates", Permission.READ_AGGREGATES),
+    ("Aggregates", "/aggregates", Permission.READ_AGGREGATES),
     ("People", "/people", Permission.KEEP_PEOPLE),
 )
 """Where the header leads: words, path, and what a role must hold to go there."""

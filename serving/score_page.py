@@ -45,7 +45,7 @@ def score(request: Request, authorization_id: str, service: Service, who: Reader
     view = score_view(authorization_id, result_from_trace_text(case.latest.trace))
     # First recorded, then shown: where it cannot be recorded, nothing is shown.
     score_opened(request.app.state.store, who, authorization_id)
-    return render_page("score.html", who=who, view=view)
+    return render_page("score.html", who=who, here="/", view=view)
 
 
 def score_view(authorization_id: str, result: TriageResult, *, decided: bool = False) -> ScoreView:

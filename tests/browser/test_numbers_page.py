@@ -13,7 +13,7 @@ from case_work import CaseWork
 from running_server import RunningServer
 from sqlalchemy import select
 
-from serving.deps import COOKIE
+from serving.cookies import COOKIE
 from serving.people_store import PeopleStore
 from serving.roles import Role
 from serving.store import Store

@@ -56,8 +56,8 @@ def test_a_nurse_signs_in_by_keyboard_and_out_and_back_shows_nothing(
     nurse = person_of(Role.NURSE)
     context = chromium.new_context(base_url=server.url)
     page = context.new_page()
-    page.goto("/?route=nurse_review")
-    assert page.url.endswith("/sign-in?next=%2F%3Froute%3Dnurse_review")
+    page.goto("/?urgency=standard")
+    assert page.url.endswith("/sign-in?next=%2F%3Furgency%3Dstandard")
     page.keyboard.type(nurse.sign_in_name)
     page.keyboard.press("Tab")
     page.keyboard.type("not the password")
@@ -66,7 +66,7 @@ def test_a_nurse_signs_in_by_keyboard_and_out_and_back_shows_nothing(
     assert "do not belong together" in page.get_by_role("alert").inner_text()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/?route=nurse_review")
+    page.wait_for_url("**/?urgency=standard")
     page.get_by_role("link", name="PA-plain").click()
     page.locator(".note-text").first.wait_for()
 
@@ -80,7 +80,7 @@ def test_a_nurse_signs_in_by_keyboard_and_out_and_back_shows_nothing(
         actions = session.scalars(
             select(TrailRow.action).where(TrailRow.person_id == nurse.person_id).order_by(TrailRow.number)
         ).all()
-    assert list(actions)[-2:] == ["signed_in", "signed_out"]
+    assert list(actions)[-3:] == ["signed_in", "case_opened", "signed_out"]
     context.close()
 
 

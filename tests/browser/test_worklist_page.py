@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from running_server import RunningServer
 from serving_cases import NOTE, request_body
 
-from serving.deps import COOKIE
+from serving.cookies import COOKIE
 from serving.people_store import PeopleStore
 from serving.roles import Role
 from serving.store import Store
@@ -81,7 +81,7 @@ def opened(chromium: Browser, served: RunningServer, folder: Path) -> Iterator[C
 
     def open_as(name: str, role: Role = Role.NURSE, **options: Any) -> Page:
         now = datetime.now(UTC)
-        token = people.sign_in(people.add(f"{name} {now.isoformat()}", name, role, now=now), now=now)
+        token = people.sign_in(people.add(f"{name.split()[0]}-{now.timestamp()}", name, role, now=now), now=now)
         context = chromium.new_context(base_url=served.url, viewport={"width": 1280, "height": 720}, **options)
         context.add_cookies([{"name": COOKIE, "value": token, "url": served.url}])
         contexts.append(context)
