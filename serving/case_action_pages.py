@@ -182,7 +182,7 @@ def correct(posted: ByWorker) -> Response:
 def correction_form(authorization_id: str, who: Worker, service: Service, actions: Actions, fact: str = "") -> Response:
     """The forms for corrections, with every fact that was read; ``fact`` is chosen already."""
     case = known_case(authorization_id, service)
-    typed = {"correct_fact": FormView({"fact_id": fact})}
+    typed = {"correct_fact": FormView({"fact_id": fact})} if fact else None
     return _form_page(actions, case, who, "corrections", typed=typed, now=datetime.now(UTC))
 
 
@@ -199,10 +199,11 @@ def undo(posted: ByWorker) -> Response:
 
 
 @router.post("/cases/{authorization_id}/keys")
-def choose_keys(request: Request, posted: ByWorker) -> Response:
-    """Switch single keys on or off in this browser."""
-    answer = RedirectResponse(f"/cases/{posted.authorization_id}", status_code=303)
-    switch_single_keys(request, answer, posted.who, on=posted.first("keys") == "on")
+def choose_keys(request: Request, authorization_id: str, who: Reader, form: Form, service: Service) -> Response:
+    """Switch single keys on or off in this browser, on this page and on every other."""
+    known_case(authorization_id, service)
+    answer = RedirectResponse(f"/cases/{authorization_id}", status_code=303)
+    switch_single_keys(request, answer, who, on=form.get("keys") == "on")
     return answer
 
 

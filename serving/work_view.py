@@ -75,7 +75,9 @@ class FormView:
 
 @dataclass(frozen=True, slots=True)
 class WorkView:
-    """The work on one case, for the person who looks at it. ``may`` holds the kinds of action possible now."""
+    """The work on one case, for the person who looks at it. ``may`` holds the kinds of action possible now, ``drafts``
+    the names of the forms that they began and have not sent.
+    """
 
     authorization_id: str
     turn: int
@@ -89,6 +91,7 @@ class WorkView:
     why_not: str
     standing_words: str
     forms: Mapping[str, FormView]
+    drafts: frozenset[str]
     service_words: str
     criteria: tuple[CriterionChoice, ...]
     evidence: tuple[EvidenceLink, ...]
@@ -152,6 +155,7 @@ def work_view(
         may=may,
         why_not=(refused[ActionKind.APPROVED] or "") if works and undecided else "",
         standing_words=_standing_words(standing, now),
+        drafts=frozenset(drafts),
         forms={**_prefilled(case, result, now), **drafts, **(typed or {})},
         service_words=_units(service.units),
         criteria=_choices(result),

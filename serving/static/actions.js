@@ -2,7 +2,7 @@
 "use strict";
 
 function keysAreOn() {
-  return document.querySelector(".work[data-keys=off]") === null;
+  return document.querySelector("#case[data-keys=off]") === null;
 }
 
 function isTyping(target) {
@@ -21,13 +21,6 @@ function closePanel(panel) {
   panel.querySelector("summary").focus();
 }
 
-function showKeys() {
-  const help = document.querySelector("dialog.keys-help");
-  if (help && !help.open) {
-    help.showModal();
-  }
-}
-
 function pressed(event) {
   if (event.key === "Escape") {
     const panel = event.target instanceof Element ? event.target.closest("details[open].act-panel, details[open].add-note") : null;
@@ -37,11 +30,6 @@ function pressed(event) {
     return;
   }
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) {
-    return;
-  }
-  if (event.key === "?") {
-    event.preventDefault();
-    showKeys();
     return;
   }
   if (!keysAreOn()) {
@@ -92,18 +80,6 @@ function takeSelection() {
   }
 }
 
-function chooseFact(event) {
-  const form = document.querySelector("#correct form.correct-fact");
-  const mark = event.target instanceof Element ? event.target.closest(".note-text [data-facts]") : null;
-  const output = form?.querySelector(".chosen-fact");
-  if (mark && output) {
-    const factId = mark.dataset.facts.split(" ")[0];
-    const pieces = document.querySelectorAll(`.note-text [data-facts~="${CSS.escape(factId)}"]`);
-    form.elements.fact_id.value = factId;
-    output.textContent = `“${[...pieces].map((piece) => piece.textContent).join("")}”`;
-  }
-}
-
 async function loadConcepts() {
   const list = document.getElementById("concepts");
   if (list && !list.childElementCount) {
@@ -126,6 +102,9 @@ function mention(event) {
 
 // A second press on the same button must not send the form again.
 function sendOnce(event) {
+  if (!event.target.matches("form.act, form.undo")) {
+    return;
+  }
   if (event.target.dataset.sent) {
     event.preventDefault();
   }
@@ -140,7 +119,7 @@ window.addEventListener("pageshow", () => {
 });
 document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("selectionchange", takeSelection);
-  document.addEventListener("click", chooseFact);
+  document.addEventListener("submit", sendOnce);
   const quote = document.querySelector('form[data-draft="add_missed"] [name=quote]');
   quote?.addEventListener("input", () => {
     if (quote.form.elements.place instanceof HTMLInputElement) {
@@ -149,12 +128,4 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   document.getElementById("add-missed-concept")?.addEventListener("focus", loadConcepts, { once: true });
   document.getElementById("note-mention")?.addEventListener("change", mention);
-  const help = document.querySelector(".keys-button");
-  if (help) {
-    help.hidden = false;
-    help.addEventListener("click", showKeys);
-  }
-  for (const form of document.querySelectorAll("form.act, form.undo")) {
-    form.addEventListener("submit", sendOnce);
-  }
 });

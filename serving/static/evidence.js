@@ -5,6 +5,8 @@
 const note = document.querySelector(".documents");
 const panel = document.getElementById("fact-panel");
 const announcer = document.getElementById("announcer");
+const help = document.getElementById("keys");
+const keysAreOn = document.getElementById("case").dataset.keys !== "off";
 
 let walk = null; // the link with data-walk that is stepped through
 let step = -1; // where on it we stand
@@ -154,9 +156,21 @@ function card({ fact, said, uses }) {
   }
   section.querySelector(".uses").replaceChildren(...items);
   for (const field of section.querySelectorAll("[name=fact_id]")) {
-    field.value = fact;
+    chooseFact(field, fact);
   }
   return made;
+}
+
+// The form may hold a draft: of this fact, which is shown, or of another one, which is not said of this one.
+function chooseFact(field, fact) {
+  if (field.value === fact) {
+    field.closest("details").open = true;
+  } else {
+    for (const choice of field.form.querySelectorAll(":checked")) {
+      choice.checked = false;
+    }
+  }
+  field.value = fact;
 }
 
 function closePanel() {
@@ -199,7 +213,7 @@ const LETTERS = {
   x: () => move(document.querySelector(".conflict-step"), 1),
   j: () => moveHighlight(1),
   k: () => moveHighlight(-1),
-  "?": () => document.querySelector(".key").toggleAttribute("open"),
+  "?": () => help.showModal(),
 };
 const ARROWS = {
   ArrowRight: (link) => move(link, 1),
@@ -209,7 +223,7 @@ const ARROWS = {
 };
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || help.open) {
     return;
   }
   if (event.key === "Escape") {
@@ -223,7 +237,7 @@ function onKey(event) {
     return;
   }
   const arrow = event.target.closest(".walk") && ARROWS[event.key];
-  const letter = document.getElementById("letter-keys").checked && LETTERS[event.key];
+  const letter = keysAreOn && LETTERS[event.key];
   if (arrow || letter) {
     event.preventDefault();
     (arrow || letter)(event.target.closest(".walk"));
@@ -286,4 +300,7 @@ document.addEventListener("keydown", onKey);
 document.addEventListener("click", onClick);
 window.addEventListener("hashchange", pointAtAddress);
 note.addEventListener("pointerdown", letSelect);
+const helpButton = document.querySelector(".keys-button");
+helpButton.hidden = false;
+helpButton.addEventListener("click", LETTERS["?"]);
 pointAtAddress();

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from running_server import RunningServer
 from serving_cases import request_body
-from sqlalchemy import select
+from signing_in import PASSWORD
+from sqlalchemy import select, update
 
-from serving.deps import COOKIE
+from serving.cookies import COOKIE
+from serving.people import IDLE_LIMIT
 from serving.people_store import PeopleStore
 from serving.roles import Role
 from serving.store import Store
-from serving.tables import AuthorizationRow, CaseActionRow
+from serving.tables import AuthorizationRow, CaseActionRow, DraftRow, PersonRow, SignInRow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -53,10 +55,16 @@ class CaseDesk:
         self.server.close()
 
     @contextmanager
-    def page_of(self, role: Role, name: str, **options: Any) -> Iterator[Page]:
-        """A browser in which somebody is signed in. What the console complains of fails the test, a refusal excepted."""
-        if name not in self._tokens:
-            person = self._people.add(name, name.title(), role, oidc_subject=name, now=datetime.now(UTC))
+    def page_of(self, role: Role, name: str, *, password: bool = False, **options: Any) -> Iterator[Page]:
+        """A browser in which somebody is signed in, who may have PASSWORD to sign in again.
+
+        What the console complains of fails the test, a refusal excepted.
+        """
+        if password or name not in self._tokens:
+            way_in = {"password": PASSWORD} if password else {"oidc_subject": name}
+            person = self._people.named(name) or self._people.add(
+                name, name.title(), role, now=datetime.now(UTC), **way_in
+            )
             self._tokens[name] = self._people.sign_in(person, now=datetime.now(UTC))
         context = self._chromium.new_context(
             base_url=self.server.url, viewport={"width": 1280, "height": 720}, **options
@@ -74,6 +82,22 @@ class CaseDesk:
         """The stored case."""
         with self.store.reading() as session:
             return session.scalars(select(AuthorizationRow).where(AuthorizationRow.external_id == external_id)).one()
+
+    def let_idle(self, name: str) -> None:
+        """Let somebody's sign-ins have been idle for longer than they last."""
+        with self.store.writing() as session:
+            theirs = select(PersonRow.person_id).where(PersonRow.sign_in_name == name).scalar_subquery()
+            session.execute(
+                update(SignInRow)
+                .where(SignInRow.person_id == theirs, SignInRow.ended_at.is_(None))
+                .values(last_seen_at=datetime.now(UTC) - IDLE_LIMIT - timedelta(seconds=5))
+            )
+
+    def drafts(self, external_id: str) -> list[str]:
+        """The names of the forms that somebody began on it."""
+        case = self.row(external_id).authorization_id
+        with self.store.reading() as session:
+            return list(session.scalars(select(DraftRow.form).where(DraftRow.authorization_id == case)))
 
     def kept(self, external_id: str) -> list[tuple[str, dict[str, Any]]]:
         """What was done on it, kind and content."""

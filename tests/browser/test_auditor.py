@@ -229,7 +229,7 @@ def test_the_trail_works_without_javascript_and_in_a_narrow_window(house: House)
             assert small == []
         page.get_by_label("Case, by the intake system's id").fill("PA-9")
         page.get_by_role("button", name="Open its trail").click()
-        assert page.get_by_role("alert").inner_text() == "No case has this id."
+        assert page.locator("main").get_by_role("alert").inner_text() == "No case has this id."
 
 
 def test_one_altered_entry_is_found_and_named_on_the_page(house: House) -> None:

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from case_desk import CaseDesk
-from sqlalchemy import select
 from test_nurse_day import open_case
 
-from serving.people import Person, SignedIn
 from serving.roles import Role
-from serving.tables import PersonRow, TrailRow
-from serving.trail import record
 from serving.work import ActionKind
 
 if TYPE_CHECKING:
@@ -44,25 +40,6 @@ def refer(desk: CaseDesk, external_id: str) -> None:
     assert desk.row(external_id).work == "referred"
 
 
-def case_was_opened(desk: CaseDesk, external_id: str, name: str) -> None:
-    """What the trail keeps when the page is opened."""
-    with desk.store.writing() as session:
-        row = session.scalars(select(PersonRow).where(PersonRow.sign_in_name == name)).one()
-        entries = session.scalars(select(TrailRow.sign_in_id).where(TrailRow.person_id == row.person_id)).all()
-        person = Person(row.person_id, row.sign_in_name, row.display_name, Role(row.role))
-        who = SignedIn(person, entries[-1] or "", "", datetime.now(UTC))
-        case = desk.row(external_id).authorization_id
-        record(
-            session,
-            "default",
-            "case_opened",
-            at=datetime.now(UTC),
-            who=who,
-            authorization_id=case,
-            details={"revision": desk.row(external_id).revision},
-        )
-
-
 def fill_in(page: Page) -> None:
     page.get_by_label("Specific reasons").fill(REASONS)
     page.locator("input[name=criteria]").first.check()
@@ -74,7 +51,6 @@ def test_a_determination_waits_for_the_evidence_and_loses_no_word_meanwhile(desk
     refer(desk, "PA-1")
     with desk.page_of(Role.MEDICAL_DIRECTOR, "dora") as page:
         open_case(page, "PA-1")
-        case_was_opened(desk, "PA-1", "dora")
         page.get_by_role("link", name="Adverse determination").click()
         fill_in(page)
         page.get_by_role("button", name="Record the determination").click()

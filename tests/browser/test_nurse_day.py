@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from case_desk import NOTE_WITH_SIGNS, CaseDesk
+from signing_in import PASSWORD
 
 from serving.roles import Role
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+else:
+    expect = pytest.importorskip("playwright.sync_api").expect
 
 pytestmark = pytest.mark.browser
 
@@ -62,10 +65,9 @@ def test_a_clear_case_is_approved_in_at_most_six_keys(desk: CaseDesk) -> None:
             page.keyboard.press(key)
 
         page.goto("/")
-        # Where the worklist leaves its cursor: on the case that is due first.
-        page.get_by_role("link", name="PA-1", exact=True).focus()
-        press("Enter")
+        press("c")
         page.wait_for_url("**/cases/*")
+        assert page.locator("h1").inner_text() == "PA-1", "the case that is due first"
         press("a")
         assert page.locator(":focus").inner_text() == "Approve as requested"
         press("Enter")
@@ -73,7 +75,7 @@ def test_a_clear_case_is_approved_in_at_most_six_keys(desk: CaseDesk) -> None:
 
         assert desk.row("PA-1").work == "decided"
         assert [kind for kind, _ in desk.kept("PA-1")] == ["claimed", "approved"]
-        assert len(keys) <= MOST_KEYS
+        assert len(keys) <= MOST_KEYS, keys
 
         assert page.locator(".done-line").inner_text().startswith("Approved PA-1")
         assert page.locator(":focus").inner_text().startswith("Next case")
@@ -124,13 +126,13 @@ def test_words_that_were_missed_are_selected_and_kept_with_exact_offsets(desk: C
 def test_a_highlight_is_clicked_and_said_to_be_wrong(desk: CaseDesk) -> None:
     with desk.page_of(Role.NURSE, "kim") as page:
         open_case(page, "PA-4")
-        page.get_by_text("Correct what was read").click()
         highlight = page.locator(".note-text [data-facts]").first
         fact_id = (highlight.get_attribute("data-facts") or "").split()[0]
         highlight.click()
-        assert page.locator(".chosen-fact").inner_text() != "click a highlight in the note"
-        page.get_by_label("wrong: the note does not say this").check()
-        page.get_by_role("button", name="Keep the correction").click()
+        card = page.locator(f".fact-card[data-fact-id='{fact_id}']")
+        card.get_by_text("Confirm or correct").click()
+        card.get_by_label("wrong: the note does not say this").check()
+        card.get_by_role("button", name="Keep the correction").click()
         page.wait_for_url("**?done=*")
     content = desk.kept("PA-4")[-1][1]
     assert (content["verdict"], content["fact_id"]) == ("wrong", fact_id)
@@ -185,12 +187,75 @@ def test_single_keys_are_switched_off_and_stay_off(desk: CaseDesk) -> None:
         page.keyboard.press("a")
         assert not page.locator("#do-approve").evaluate("panel => panel.open")
         page.keyboard.press("?")
+        page.keyboard.press("n")
+        assert page.locator("dialog[open], [data-step]").count() == 0
+        page.get_by_role("button", name="Keys").click()
         page.get_by_role("button", name="Switch them on").click()
-        page.wait_for_selector(".work[data-keys=on]")
+        page.wait_for_selector("#case[data-keys=on]")
         page.keyboard.press("a")
         assert page.locator("#do-approve").evaluate("panel => panel.open")
         page.keyboard.press("Escape")
         assert not page.locator("#do-approve").evaluate("panel => panel.open")
+
+
+def test_a_half_written_letter_survives_a_reload(desk: CaseDesk) -> None:
+    with desk.page_of(Role.NURSE, "kim") as page:
+        open_case(page, "PA-7")
+        page.keyboard.press("r")
+        letter = page.get_by_label("Letter to the provider")
+        asked = letter.input_value()
+        page.keyboard.press("Control+Home")
+        page.keyboard.type("Dear colleague,\n\nabout")
+        page.reload()
+        expect(letter).to_have_value(f"Dear colleague,\n\nabout{asked}")
+        page.reload()
+        expect(page.locator("#do-request > summary")).to_contain_text("draft")
+        expect(letter).to_have_value(f"Dear colleague,\n\nabout{asked}")
+    assert desk.drafts("PA-7") == ["request_information"]
+
+
+@pytest.mark.parametrize("kept_before", [True, False], ids=["kept before the end", "sent after the end"])
+def test_a_letter_survives_the_end_of_the_sign_in(desk: CaseDesk, kept_before: bool) -> None:
+    words = f"A letter, {kept_before}."
+    with desk.page_of(Role.NURSE, "nia", password=True) as page:
+        open_case(page, "PA-7")
+        page.keyboard.press("r")
+        letter = page.get_by_label("Letter to the provider")
+        if kept_before:
+            letter.fill(words)
+            page.get_by_text("Draft kept").wait_for()
+            desk.let_idle("nia")
+        else:
+            desk.let_idle("nia")
+            letter.fill(words)
+        page.get_by_role("button", name="Keep and send the letter").click()
+        page.locator("#password").wait_for()
+        assert "What you wrote is kept" in page.locator("main").inner_text()
+        assert desk.row("PA-7").work == "open"
+        page.locator("#name").fill("nia")
+        page.locator("#password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/cases/*")
+        page.keyboard.press("r")
+        expect(letter).to_have_value(words)
+
+
+def test_a_correction_that_was_begun_is_said_of_its_own_fact_alone(desk: CaseDesk) -> None:
+    with desk.page_of(Role.NURSE, "kim") as page:
+        open_case(page, "PA-7")
+        marks = page.locator(".note-text [data-facts]")
+        begun, other = marks.first, marks.last
+        begun.click()
+        card = page.locator(".fact-card").first
+        card.get_by_text("Confirm or correct").click()
+        card.get_by_label("wrong: the note does not say this").check()
+        page.get_by_text("Draft kept").wait_for()
+        page.reload()
+        other.click()
+        assert page.locator(".fact-card input:checked").count() == 0
+        begun.click()
+        assert card.get_by_label("wrong: the note does not say this").is_checked()
+        assert card.get_by_role("button", name="Keep the correction").is_visible()
 
 
 def test_letters_typed_into_a_form_are_text_and_not_keys(desk: CaseDesk) -> None:

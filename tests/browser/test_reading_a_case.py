@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,11 +13,17 @@ from conftest import HOSTILE
 from page_reading import facts_by_character
 from running_server import RunningServer
 from serving_cases import request_body
+from signing_in import PASSWORD
+
+from serving.cookies import COOKIE
+from serving.people_store import PeopleStore
+from serving.roles import Role
+from serving.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = pytest.mark.browser
 
@@ -124,29 +131,35 @@ def test_every_highlight_is_within_reach_of_the_keyboard_unless_it_is_filtered_a
 
 
 def test_a_category_that_is_not_ticked_is_not_marked_with_or_without_javascript(
-    chromium: Browser, server: RunningServer
+    signed_in_as: Callable[..., Page],
 ) -> None:
     for scripts in (True, False):
-        context = chromium.new_context(base_url=server.url, java_script_enabled=scripts)
-        page = context.new_page()
+        page = signed_in_as(Role.NURSE, java_script_enabled=scripts)
         open_case(page, "PA-plain")
         mark = page.locator(".note-text .fact.category-treatment:not(.under)").first
         assert mark.evaluate("element => getComputedStyle(element).backgroundColor") != "rgba(0, 0, 0, 0)"
         page.locator("label", has=page.locator("#mark-category-treatment")).click()
         assert mark.evaluate("element => getComputedStyle(element).backgroundColor") == "rgba(0, 0, 0, 0)"
-        context.close()
 
 
-def test_letters_can_be_switched_off_and_stay_off(chromium: Browser, server: RunningServer) -> None:
-    context = chromium.new_context(base_url=server.url)
-    page = context.new_page()
+def test_whoever_only_reads_has_the_keys_and_switches_them_off_on_every_page(
+    signed_in_as: Callable[..., Page],
+) -> None:
+    page = signed_in_as(Role.AUDITOR)
     open_case(page, "PA-plain")
-    page.keyboard.press("?")
-    page.locator("#letter-keys").uncheck()
-    page.reload()
     page.keyboard.press("n")
-    assert page.locator("[data-step]").count() == 0
-    context.close()
+    assert page.locator("[data-step]").count() == 1
+    page.keyboard.press("?")
+    assert page.locator("dialog[open], .key[open]").count() == 1
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("button", name="Switch them off").click()
+    page.wait_for_selector("#case[data-keys=off]")
+    page.keyboard.press("n")
+    page.keyboard.press("?")
+    assert page.locator("[data-step], dialog[open]").count() == 0
+    page.goto("/")
+    assert page.locator("main").get_attribute("data-keys") == "off"
 
 
 def test_the_score_is_fetched_when_it_is_opened_and_not_before(page: Page) -> None:
@@ -194,6 +207,27 @@ def real_server(tmp_path_factory: pytest.TempPathFactory, bodies: list[dict[str,
     server.close()
 
 
+@pytest.fixture
+def reader(chromium: Browser, real_server: RunningServer) -> Iterator[Callable[..., Page]]:
+    """A page of a nurse who reads the real notes, each in a browser context of its own."""
+    store = Store.open(real_server.database_url)
+    people = PeopleStore(store)
+    nurse = people.named("nurse") or people.add("nurse", "Nurse", Role.NURSE, password=PASSWORD, now=datetime.now(UTC))
+    token = people.sign_in(nurse, now=datetime.now(UTC))
+    store.close()
+    contexts: list[BrowserContext] = []
+
+    def reader(**options: Any) -> Page:
+        context = chromium.new_context(base_url=real_server.url, viewport={"width": 1280, "height": 720}, **options)
+        contexts.append(context)
+        context.add_cookies([{"name": COOKIE, "value": token, "url": real_server.url}])
+        return context.new_page()
+
+    yield reader
+    for context in contexts:
+        context.close()
+
+
 def stored(server: RunningServer) -> dict[str, Any]:
     listed = httpx.get(f"{server.url}/v1/authorizations?limit=200").json()["items"]
     return {
@@ -203,10 +237,10 @@ def stored(server: RunningServer) -> dict[str, Any]:
 
 
 def test_fifty_real_notes_and_a_hostile_one_are_themselves_in_the_browser_and_marked_where_their_facts_are(
-    chromium: Browser, real_server: RunningServer, bodies: list[dict[str, Any]]
+    reader: Callable[..., Page], real_server: RunningServer, bodies: list[dict[str, Any]]
 ) -> None:
     results = stored(real_server)
-    page = chromium.new_page(base_url=real_server.url)
+    page = reader()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -227,18 +261,16 @@ def test_fifty_real_notes_and_a_hostile_one_are_themselves_in_the_browser_and_ma
             assert named == facts_by_character(len(text), spans)
             assert set(note["tags"]) <= {"A", "MARK", "SPAN"}
         assert page.title() == f"{body['external_id']} · greenlane"
-    page.close()
     assert complaints == []
 
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_one_document_at_a_time_follows_the_evidence(
-    chromium: Browser, real_server: RunningServer, scripts: bool
+    reader: Callable[..., Page], real_server: RunningServer, scripts: bool
 ) -> None:
     case = stored(real_server)["R-two"]
     elsewhere = next(fact["fact_id"] for fact in case["facts"] if fact["document_id"] == "d2")
-    context = chromium.new_context(base_url=real_server.url, java_script_enabled=scripts)
-    page = context.new_page()
+    page = reader(java_script_enabled=scripts)
     page.goto(f"/cases/{case['authorization_id']}")
     first, second = page.locator("#document-1"), page.locator("#document-2")
     assert first.is_visible()
@@ -256,23 +288,23 @@ def test_one_document_at_a_time_follows_the_evidence(
     assert second.is_hidden()
     page.get_by_role("link", name="All", exact=True).click()
     second.wait_for()
-    context.close()
 
 
-def test_pages_of_a_document_are_numbered_outside_its_text(chromium: Browser, real_server: RunningServer) -> None:
+def test_pages_of_a_document_are_numbered_outside_its_text(
+    reader: Callable[..., Page], real_server: RunningServer
+) -> None:
     case = stored(real_server)["R-two"]
-    page = chromium.new_page(base_url=real_server.url)
+    page = reader()
     page.goto(f"/cases/{case['authorization_id']}")
     shown = page.locator(".page").evaluate_all("pages => pages.map(p => getComputedStyle(p, '::before').content)")
     assert shown == ['"Page 1 of 3"', '"Page 2 of 3"', '"Page 3 of 3"']
-    page.close()
 
 
 def test_on_paper_the_whole_note_and_the_criteria_are_there_without_scrolling(
-    chromium: Browser, real_server: RunningServer
+    reader: Callable[..., Page], real_server: RunningServer
 ) -> None:
     case = stored(real_server)["R-two"]
-    page = chromium.new_page(base_url=real_server.url, viewport={"width": 1280, "height": 720})
+    page = reader()
     page.goto(f"/cases/{case['authorization_id']}?show=2")
     page.emulate_media(media="print")
     for part in ("#document-1", "#document-2", ".reading"):
@@ -286,7 +318,6 @@ def test_on_paper_the_whole_note_and_the_criteria_are_there_without_scrolling(
     negated = page.locator(".note-text .fact.negated").first
     assert "overline" in negated.evaluate("mark => getComputedStyle(mark).textDecorationLine")
     assert page.locator(".documents-head").is_hidden()
-    page.close()
 
 
 def test_a_highlight_s_panel_leaves_the_reader_at_the_note_where_the_page_is_one_column(page: Page) -> None:
@@ -300,9 +331,8 @@ def test_a_highlight_s_panel_leaves_the_reader_at_the_note_where_the_page_is_one
     assert page.evaluate("window.scrollY") == before
 
 
-def test_without_javascript_the_score_is_a_page_with_a_way_back(chromium: Browser, server: RunningServer) -> None:
-    context = chromium.new_context(base_url=server.url, java_script_enabled=False)
-    page = context.new_page()
+def test_without_javascript_the_score_is_a_page_with_a_way_back(signed_in_as: Callable[..., Page]) -> None:
+    page = signed_in_as(Role.NURSE, java_script_enabled=False)
     open_case(page, "PA-plain")
     page.locator("details.score summary").click()
     page.get_by_role("link", name="Show the score").click()
@@ -311,7 +341,6 @@ def test_without_javascript_the_score_is_a_page_with_a_way_back(chromium: Browse
     page.get_by_role("link", name="Back to the case").click()
     page.wait_for_url("**/cases/*")
     assert page.locator("h1").inner_text() == "PA-plain"
-    context.close()
 
 
 def test_looking_at_evidence_is_told_to_who_listens(page: Page) -> None:
@@ -325,11 +354,11 @@ def test_looking_at_evidence_is_told_to_who_listens(page: Page) -> None:
 
 
 def test_taking_marks_away_leaves_the_reader_at_the_same_words(
-    chromium: Browser, real_server: RunningServer, bodies: list[dict[str, Any]]
+    reader: Callable[..., Page], real_server: RunningServer, bodies: list[dict[str, Any]]
 ) -> None:
     longest = max(bodies[:50], key=lambda body: len(body["documents"][0]["text"]))
     case = stored(real_server)[longest["external_id"]]
-    page = chromium.new_page(base_url=real_server.url, viewport={"width": 1280, "height": 720})
+    page = reader()
     page.goto(f"/cases/{case['authorization_id']}")
     for _ in range(12):
         page.keyboard.press("j")
@@ -342,4 +371,3 @@ def test_taking_marks_away_leaves_the_reader_at_the_same_words(
     assert page.evaluate(where) == pytest.approx(before, abs=2)
     page.keyboard.press("Space")
     assert page.evaluate(where) == pytest.approx(before, abs=2)
-    page.close()

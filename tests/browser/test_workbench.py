@@ -39,9 +39,10 @@ def test_a_highlight_leads_back_to_the_criterion_that_uses_it(page: Page) -> Non
     page.get_by_role("link", name="PA-plain").click()
     highlight = page.locator("a.fact").first
     highlight.click()
+    page.wait_for_url("**#about-*")
     about = page.url.rpartition("#")[2]
-    assert about.startswith("about-")
-    assert "pointed" in (page.locator(f"[id='{about}']").get_attribute("class") or "")
+    # Clicked before the page's script is there, the link leads to the same place and the script marks it then.
+    page.locator(f"[id='{about}'].pointed").wait_for()
 
 
 @pytest.mark.parametrize("name", ["PA-plain", "PA-hostile"])
