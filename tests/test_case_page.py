@@ -117,7 +117,7 @@ def test_the_page_weighs_little_beside_the_note(tmp_path: Path) -> None:
 
 def test_scripts_find_the_case_and_its_revision(tmp_path: Path) -> None:
     html = case_page(tmp_path, request_body())
-    assert re.search(r'<div id="case" data-authorization-id="[0-9A-Z]{26}" data-revision="1">', html)
+    assert re.search(r'<div id="case" data-authorization-id="[0-9A-Z]{26}" data-revision="1"', html)
 
 
 def test_what_was_decided_before_documents_came_is_told_without_the_score(tmp_path: Path) -> None:
