@@ -168,7 +168,7 @@ def test_who_does_not_work_on_cases_has_no_buttons_and_every_post_is_refused(pla
     # The switch of the single keys is a reader's too; it does nothing to the case.
     assert set(re.findall('<form method="post" action="/cases/[^/]+/([^"]+)"', shown.text)) <= {"keys"}
     for form in EVERY_FORM:
-        assert place.post(form).status_code == 403
+        assert place.post(form).status_code == (200 if form == "keys" and role is Role.AUDITOR else 403)
     assert place.kept == []
 
 
