@@ -13,12 +13,12 @@ from serving.errors import CaseChangedError, NotAllowedError, PersonRefusedError
 from serving.last_looks import point_out
 from serving.people import SignedIn
 from serving.records import dumps
-from serving.roles import Permission, Role, may
+from serving.roles import Permission, Role
 from serving.store import Store
 from serving.tables import AuthorizationRow, CaseActionRow, PersonRow
 from serving.trail import record
 from serving.ulid import UlidSource
-from serving.work import ActionKind, Work
+from serving.work import ActionKind, Work, may_have
 from serving.worklist_filter import LIVE
 
 
@@ -51,6 +51,8 @@ def claim(store: Store, who: SignedIn, authorization_id: str, turn: int, now: da
             return row.turn
         if row.assigned_to is not None and not who.person.may(Permission.ASSIGN):
             raise CaseChangedError("somebody else has claimed this case")
+        if not may_have(who.person.role, row.work):
+            raise NotAllowedError("a referred case is a medical director's")
         return _hand(session, store, who, row, turn, ActionKind.CLAIMED, to=who.person.person_id, now=now)
 
 
@@ -108,8 +110,8 @@ def assign(store: Store, who: SignedIn, authorization_id: str, to: str, turn: in
         person = session.get(PersonRow, to)
         if person is None or person.tenant != store.tenant or not person.active:
             raise PersonRefusedError("person: nobody who signs in has this id")
-        if not may(Role(person.role), Permission.WORK_ON_CASES):
-            raise PersonRefusedError("person: their role does not work on cases")
+        if not may_have(Role(person.role), row.work):
+            raise PersonRefusedError("person: their role does not work on this case as it stands")
         if row.assigned_to == to:
             return row.turn
         turn = _hand(session, store, who, row, turn, ActionKind.ASSIGNED, to=to, now=now)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from serving.roles import Permission, Role, may
+
 
 class Work(StrEnum):
     """Where a case stands with people. Fast-tracked cases need nobody."""
@@ -14,6 +16,13 @@ class Work(StrEnum):
     DECIDED = "decided"
     WITHDRAWN = "withdrawn"
     FAST_TRACKED = "fast_tracked"
+
+
+def may_have(role: Role, work: Work | str) -> bool:
+    """Whether somebody of this role may have a case that stands so: a referred one is a medical director's."""
+    if work == Work.REFERRED:
+        return may(role, Permission.DETERMINE_ADVERSELY)
+    return may(role, Permission.WORK_ON_CASES)
 
 
 class ActionKind(StrEnum):

@@ -36,7 +36,7 @@ from serving.people import Person, SignedIn
 from serving.roles import Permission
 from serving.service import Case
 from serving.tables import DraftRow
-from serving.work import DECIDING, ActionKind, Work
+from serving.work import DECIDING, ActionKind, Work, may_have
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def work_view(
         is_director=who.person.may(Permission.DETERMINE_ADVERSELY),
         holder=_holder(standing, who.person, names),
         holds=undecided and standing.assigned_to == who.person.person_id,
-        can_claim=works and undecided and standing.assigned_to is None,
+        can_claim=works and undecided and standing.assigned_to is None and may_have(who.person.role, standing.work),
         may=may,
         why_not=(refused[ActionKind.APPROVED] or "") if works and undecided else "",
         standing_words=_standing_words(standing, now),

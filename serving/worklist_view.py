@@ -18,7 +18,7 @@ from serving.people import SignedIn
 from serving.roles import Permission
 from serving.saved_views import SavedView
 from serving.views import NEUTRAL_SENTENCE, NOT_TRIAGED, SOON, UNTOLD_CODES, DueClock, due_clock
-from serving.work import ActionKind, Work
+from serving.work import ActionKind, Work, may_have
 from serving.worklist import Colleague, Page, WorklistCase
 from serving.worklist_counts import Facets
 from serving.worklist_filter import LIVE, NEEDS_A_PERSON, URGENCIES, Filter, Holder, query_of
@@ -214,7 +214,7 @@ def case_line(
         due=due_clock(case.due_at, now),
         due_at=case.due_at.isoformat(),
         turn=case.turn,
-        can_claim=works and not mine and (case.assigned_to is None or leads),
+        can_claim=works and not mine and (case.assigned_to is None or leads) and may_have(who.person.role, case.work),
         can_release=works and case.assigned_to is not None and (mine or leads),
     )
 
@@ -294,7 +294,7 @@ def changed_view(stands: Standing, who: SignedIn, query: str, now: datetime) -> 
         happened=_happened(stands, now),
         now_stands=_stands(stands, now),
         turn=stands.turn,
-        can_claim=stands.work in LIVE and (mine_or_free or leads),
+        can_claim=stands.work in LIVE and (mine_or_free or leads) and may_have(who.person.role, stands.work),
         takes_over=not mine_or_free,
         query=query,
         form_token=who.form_token,

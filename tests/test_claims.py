@@ -291,3 +291,12 @@ def test_a_turn_that_is_no_number_is_refused(client: TestClient, turn: str) -> N
     answer = client.post(f"/cases/{case_id}/claim", data={"form_token": who.form_token, "turn": turn})
     assert answer.status_code == 422
     assert row(_store(client), case_id).assigned_to is None
+
+
+def test_a_referred_case_is_a_medical_director_s_to_claim(store: Store) -> None:
+    case = add_case(store, "PA-1", work=Work.REFERRED.value)
+    with pytest.raises(NotAllowedError, match="medical director"):
+        claim(store, signed_in(store, "ann"), case, 0, LATER)
+    director = signed_in(store, "dee", Role.MEDICAL_DIRECTOR)
+    claim(store, director, case, 0, LATER)
+    assert row(store, case).assigned_to == director.person.person_id
