@@ -44,6 +44,7 @@ def in_benchmarks(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_rivals_are_compared_without_a_word_of_a_note(notes: Path, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     names = ("greenlane", "spacy-tokenizer", "edsnlp")

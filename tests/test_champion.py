@@ -160,6 +160,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     server.close()
 
 
+@pytest.mark.slow
 def test_a_running_service_notices_a_new_champion_and_survives_a_broken_one(
     server: RunningServer, promote: Any, home: Path
 ) -> None:

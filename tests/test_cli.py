@@ -244,6 +244,7 @@ def test_evaluate_assertions_prints_precision_recall_and_f() -> None:
     assert [line.split()[0] for line in folds.splitlines()[1:]] == ["negated", "historical"]
 
 
+@pytest.mark.slow
 def test_facts_of_every_real_note_stand_where_they_say_and_no_word_is_logged() -> None:
     notes = SHARED / "mtsamples_notes.jsonl"
     if not notes.exists():
@@ -282,6 +283,7 @@ def test_a_setting_that_cannot_be_used_stops_triage_in_one_line() -> None:
     assert "GREENLANE_FAST_TRACK: " in done.stderr
 
 
+@pytest.mark.slow
 def test_everything_but_serve_works_without_the_packages_of_the_service() -> None:
     code = (
         "import sys\n"

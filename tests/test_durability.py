@@ -75,6 +75,7 @@ class Intake:
             return
 
 
+@pytest.mark.slow
 def test_five_hundred_requests_of_twenty_clients_survive_a_server_that_is_killed_twice(
     server: RunningServer, tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_five_hundred_requests_of_twenty_clients_survive_a_server_that_is_killed
     assert NOTE.split()[1] not in (tmp_path / "server.log").read_text()
 
 
+@pytest.mark.slow
 def test_requests_without_a_result_are_triaged_when_the_server_starts(server: RunningServer, tmp_path: Path) -> None:
     answer = httpx.post(f"{server.url}/v1/authorizations", json=request_body(), timeout=60)
     server.kill()

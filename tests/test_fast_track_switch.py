@@ -113,6 +113,7 @@ def greenlane(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_running_server_sees_the_switch_without_a_restart(tmp_path: Path) -> None:
     server = RunningServer(tmp_path)
     server.start()

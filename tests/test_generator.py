@@ -167,6 +167,7 @@ def test_a_duplicate_repeats_an_earlier_request_of_the_same_member(monkeypatch: 
     assert earlier.beyond == "out_of_network", "the first request of a member repeats nothing"
 
 
+@pytest.mark.slow
 @each_service
 def test_every_pathway_most_states_and_both_labels_are_told(service: str) -> None:
     content, cases = load_services()[service], of_service(service)

@@ -50,7 +50,7 @@ ALLOWED: dict[tuple[str, str], Permission | str] = {
     ("POST", "/cases/{authorization_id}/notes"): Permission.WORK_ON_CASES,
     ("POST", "/cases/{authorization_id}/corrections"): Permission.WORK_ON_CASES,
     ("POST", "/cases/{authorization_id}/undo"): Permission.WORK_ON_CASES,
-    ("POST", "/cases/{authorization_id}/keys"): Permission.WORK_ON_CASES,
+    ("POST", "/cases/{authorization_id}/keys"): Permission.READ_CASES,
     ("GET", "/cases/{authorization_id}/corrections"): Permission.WORK_ON_CASES,
     ("POST", "/cases/{authorization_id}/return"): Permission.DETERMINE_ADVERSELY,
     ("GET", "/cases/{authorization_id}/determine-adversely"): Permission.DETERMINE_ADVERSELY,

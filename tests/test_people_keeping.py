@@ -244,6 +244,7 @@ def test_demo_people_are_refused_where_others_can_reach_the_service(tmp_path: Pa
     assert not (tmp_path / ".greenlane").exists()
 
 
+@pytest.mark.slow
 def test_demo_people_are_printed_once_and_can_sign_in(tmp_path: Path) -> None:
     server = RunningServer(tmp_path, "--demo-people")
     try:

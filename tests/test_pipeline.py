@@ -55,6 +55,7 @@ def facts_by_both_doors(nlp, text: str) -> tuple[list[tuple[object, ...]], list[
     return by_doc, direct
 
 
+@pytest.mark.slow
 def test_both_doors_give_the_same_mentions_and_assertions(nlp) -> None:  # type: ignore[no-untyped-def]
     texts = [NOTE]
     if NOTES.exists():
