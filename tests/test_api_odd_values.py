@@ -57,6 +57,7 @@ def changed(body: dict[str, Any], path: tuple[str | int, ...], value: Any) -> di
     return whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", list(places(request_body())), ids=lambda path: ".".join(map(str, path)))
 def test_a_field_with_an_odd_value_is_answered_or_refused_by_name(
     client: TestClient, path: tuple[str | int, ...]

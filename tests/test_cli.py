@@ -261,6 +261,7 @@ def test_facts_of_every_real_note_stand_where_they_say_and_no_word_is_logged() -
             assert text[fact["start"] : fact["end"]] == fact["text"]
 
 
+@pytest.mark.slow
 def test_serve_refuses_a_setting_database_or_port_it_cannot_use_in_one_line(tmp_path: Path) -> None:
     setting = process("serve", cwd=tmp_path, GREENLANE_AUDIT_SHARE="2")
     assert setting.returncode == 2

@@ -137,6 +137,7 @@ def test_a_running_server_sees_the_switch_without_a_restart(tmp_path: Path) -> N
         server.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -80,6 +80,7 @@ def test_a_case_does_not_depend_on_how_many_are_generated() -> None:
     assert generate_case(7, 3) == list(generate(20, 3))[7]
 
 
+@pytest.mark.slow
 def test_every_request_follows_the_contract(cases: list[SyntheticCase]) -> None:
     for case in cases[:800]:
         request = parse_request(case.request)

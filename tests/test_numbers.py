@@ -296,6 +296,7 @@ case_of_any_kind = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases=st.lists(case_of_any_kind, max_size=12))
 def test_totals_equal_the_sum_of_their_parts(
