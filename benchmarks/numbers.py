@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import insert
@@ -144,19 +145,22 @@ def _decide(
 ) -> None:
     reading = timedelta(seconds=chance.lognormvariate(6, 1.2))
     _open(rows, key, nurse, at - reading)
-    act = lambda kind, when, who=nurse, content="{}": rows[CaseActionRow].append(  # noqa: E731
-        {
-            "action_id": f"A{len(rows[CaseActionRow]):025d}",
-            "tenant": TENANT,
-            "authorization_id": key,
-            "revision": 1,
-            "kind": kind,
-            "person_id": who,
-            "role": "nurse",
-            "at": when,
-            "content": content,
-        }
-    )
+
+    def act(kind: str, when: datetime, who: str = nurse, content: str = "{}") -> None:
+        rows[CaseActionRow].append(
+            {
+                "action_id": f"A{len(rows[CaseActionRow]):025d}",
+                "tenant": TENANT,
+                "authorization_id": key,
+                "revision": 1,
+                "kind": kind,
+                "person_id": who,
+                "role": "nurse",
+                "at": when,
+                "content": content,
+            }
+        )
+
     act("claimed", at - reading - timedelta(minutes=1))
     if chance.random() < 0.6:
         verdict = chance.choice(("confirmed", "confirmed", "wrong", "wrong_assertion", "missed"))
@@ -206,8 +210,8 @@ def main() -> None:
         for name in ("today", "7d", "30d", "custom"):
             first = (now - timedelta(days=DAYS)).date().isoformat()
             period = period_of(name, first, now.date().isoformat(), now)
-            lead = lambda period=period: lead_numbers(store, period, now, quick_seconds=30, tolerated=0.05)  # noqa: E731
-            science = lambda period=period: aggregates(store, period, now)  # noqa: E731
+            lead = partial(lead_numbers, store, period, now, quick_seconds=30, tolerated=0.05)
+            science = partial(aggregates, store, period, now)
             print(f"{period.words}: lead {_median(lead):.0f} ms, aggregates {_median(science):.0f} ms")
         store.close()
 

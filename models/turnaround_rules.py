@@ -33,7 +33,9 @@ ExtensionReason = Literal["member_asks", "provider_asks", "information_needed", 
 DEFAULT_RULE = "default"
 
 _STRICT: dict[str, Any] = {"extra": "forbid"}
-_LIMIT = re.compile(r"([1-9]\d{0,3}) (hour|calendar day|business day)s?")
+LimitUnit = Literal["hour", "calendar day", "business day"]
+_UNITS: dict[str, LimitUnit] = {unit: unit for unit in get_args(LimitUnit)}
+_LIMIT = re.compile(rf"([1-9]\d{{0,3}}) ({'|'.join(_UNITS)})s?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Limit:
     """A length of time as laws write it: ``72 hours``, ``7 calendar days``, ``3 business days``."""
 
     count: int
-    unit: Literal["hour", "calendar day", "business day"]
+    unit: LimitUnit
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit}{'' if self.count == 1 else 's'}"
@@ -59,7 +61,7 @@ def _limit(written: object) -> Limit:
     found = _LIMIT.fullmatch(str(written))
     if found is None:
         raise ValueError("must be a number of hours, calendar days or business days, such as 72 hours")
-    return Limit(int(found[1]), found[2])  # type: ignore[arg-type]  # the expression matches these three only
+    return Limit(int(found[1]), _UNITS[found[2]])
 
 
 @dataclass(frozen=True, slots=True)

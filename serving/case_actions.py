@@ -105,9 +105,7 @@ class CaseActions:
                 point_out(session, mentioned, authorization_id, now)
             if form is not None:
                 clear_draft(session, person.person_id, authorization_id, form)
-            done = standing_of(session, row).action(action_id)
-            assert done is not None  # noqa: S101  (it was added four lines above)
-            return done
+            return standing_of(session, row).done[action_id]
 
     def undo(self, who: SignedIn, authorization_id: str, action_id: str, *, now: datetime) -> CaseAction:
         """Undo what the person did; returns what was undone. Raises UnknownAuthorizationError or ActionRefusedError."""

@@ -92,7 +92,12 @@ class Standing:
 
     def action(self, action_id: str) -> CaseAction | None:
         """The action of this id, None where the case has none."""
-        return next((action for action in self.actions if action.action_id == action_id), None)
+        return self.done.get(action_id)
+
+    @property
+    def done(self) -> dict[str, CaseAction]:
+        """Every action of the case by its id."""
+        return {action.action_id: action for action in self.actions}
 
 
 def case_row(session: Session, tenant: str, authorization_id: str, *, to_change: bool = False) -> AuthorizationRow:

@@ -15,85 +15,85 @@ MATERIALIZED = "MATERIALIZED"
 """Before a common table expression: found once. SQLite would look the opening up again at every mention."""
 
 
-class seconds_between(FunctionElement[float]):  # noqa: N801  (it reads as a function of SQL)
-    """``seconds_between(earlier, later)``: seconds from one moment to the other, to the millisecond."""
+class SecondsBetween(FunctionElement[float]):
+    """``SecondsBetween(earlier, later)``: seconds from one moment to the other, to the millisecond."""
 
     type = Float()
     name = "seconds_between"
     inherit_cache = True
 
 
-class whole_steps(FunctionElement[int]):  # noqa: N801
-    """``whole_steps(number, literal(step))``: how many whole steps fit into a number that is not negative."""
+class WholeSteps(FunctionElement[int]):
+    """``WholeSteps(number, literal(step))``: how many whole steps fit into a number that is not negative."""
 
     type = Integer()
     name = "whole_steps"
     inherit_cache = True
 
 
-class hours_before(FunctionElement[Any]):  # noqa: N801
-    """``hours_before(moment, literal(hours))``: the moment so many whole hours earlier."""
+class HoursBefore(FunctionElement[Any]):
+    """``HoursBefore(moment, literal(hours))``: the moment so many whole hours earlier."""
 
     type = UtcDateTime()
     name = "hours_before"
     inherit_cache = True
 
 
-class json_field(FunctionElement[str]):  # noqa: N801
-    """``json_field(text, literal(name))``: a field of a JSON object kept as text, as text; NULL where it is not there."""
+class JsonField(FunctionElement[str]):
+    """``JsonField(text, literal(name))``: a field of a JSON object kept as text, as text; NULL where it is not there."""
 
     type = Text()
     name = "json_field"
     inherit_cache = True
 
 
-@compiles(seconds_between, "sqlite")
-def _(element: seconds_between, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(SecondsBetween, "sqlite")
+def _(element: SecondsBetween, compiler: SQLCompiler, **kw: Any) -> str:
     earlier, later = (compiler.process(clause, **kw) for clause in element.clauses)
     # A day number in double precision is exact to 40 microseconds.
     return f"round((julianday({later}) - julianday({earlier})) * 86400.0, 3)"
 
 
-@compiles(seconds_between, "postgresql")
-def _(element: seconds_between, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(SecondsBetween, "postgresql")
+def _(element: SecondsBetween, compiler: SQLCompiler, **kw: Any) -> str:
     earlier, later = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"CAST(round(EXTRACT(EPOCH FROM ({later} - {earlier})), 3) AS double precision)"
 
 
-@compiles(whole_steps, "sqlite")
-def _(element: whole_steps, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(WholeSteps, "sqlite")
+def _(element: WholeSteps, compiler: SQLCompiler, **kw: Any) -> str:
     number, step = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"CAST({number} / {step} AS INTEGER)"
 
 
-@compiles(whole_steps, "postgresql")
-def _(element: whole_steps, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(WholeSteps, "postgresql")
+def _(element: WholeSteps, compiler: SQLCompiler, **kw: Any) -> str:
     number, step = (compiler.process(clause, **kw) for clause in element.clauses)
     # A cast alone would round there.
     return f"CAST(floor({number} / {step}) AS integer)"
 
 
-@compiles(hours_before, "sqlite")
-def _(element: hours_before, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(HoursBefore, "sqlite")
+def _(element: HoursBefore, compiler: SQLCompiler, **kw: Any) -> str:
     moment, hours = (compiler.process(clause, **kw) for clause in element.clauses)
     # Moments are compared as text there; whole seconds sort before the same second with a fraction.
     return f"strftime('%Y-%m-%d %H:%M:%S', {moment}, (-{hours}) || ' hours')"
 
 
-@compiles(hours_before, "postgresql")
-def _(element: hours_before, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(HoursBefore, "postgresql")
+def _(element: HoursBefore, compiler: SQLCompiler, **kw: Any) -> str:
     moment, hours = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"({moment} - make_interval(hours => {hours}))"
 
 
-@compiles(json_field, "sqlite")
-def _(element: json_field, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(JsonField, "sqlite")
+def _(element: JsonField, compiler: SQLCompiler, **kw: Any) -> str:
     text, name = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"CAST(json_extract({text}, '$.' || {name}) AS TEXT)"
 
 
-@compiles(json_field, "postgresql")
-def _(element: json_field, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(JsonField, "postgresql")
+def _(element: JsonField, compiler: SQLCompiler, **kw: Any) -> str:
     text, name = (compiler.process(clause, **kw) for clause in element.clauses)
     # No JSON that names a NUL is read there, and words of a note may hold one.
     return rf"(CAST(replace({text}, '\u0000', '\u2400') AS json) ->> {name})"

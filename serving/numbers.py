@@ -26,7 +26,7 @@ from serving.case_answers import (
     result_answered,
     stands,
 )
-from serving.dialects import MATERIALIZED, json_field, seconds_between, whole_steps
+from serving.dialects import MATERIALIZED, JsonField, SecondsBetween, WholeSteps
 from serving.percentiles import HOUR_STEP, percentile, times
 from serving.periods import Period
 from serving.store import Store
@@ -250,8 +250,8 @@ def _turnaround(session: Session, tenant: str, period: Period, queue: _Queue) ->
         select(
             row.urgency,
             row.line_of_business,
-            whole_steps(seconds_between(row.received_at, decided.c.at), literal(HOUR_STEP)).label("took"),
-            seconds_between(row.received_at, row.due_at).label("target"),
+            WholeSteps(SecondsBetween(row.received_at, decided.c.at), literal(HOUR_STEP)).label("took"),
+            SecondsBetween(row.received_at, row.due_at).label("target"),
             case((decided.c.at <= row.due_at, 1), else_=0).label("in_time"),
         )
         .join_from(decided, row, row.authorization_id == decided.c.authorization_id)
@@ -332,8 +332,8 @@ def corrections(session: Session, tenant: str, period: Period) -> tuple[Correcte
     """What reviewers said about facts in the period, most corrected concept first; confirmations correct nothing."""
     action = actions_in(tenant, period, (ActionKind.FACT_CORRECTED,)).subquery("action")
     said = select(
-        json_field(action.c.content, literal("concept")).label("concept"),
-        json_field(action.c.content, literal("verdict")).label("verdict"),
+        JsonField(action.c.content, literal("concept")).label("concept"),
+        JsonField(action.c.content, literal("verdict")).label("verdict"),
     ).subquery("said")
     counts: dict[str, Counter[str]] = {}
     groups = (said.c.concept, said.c.verdict)

@@ -12,7 +12,7 @@ from sqlalchemy import case, func, literal, select
 from sqlalchemy.orm import Session
 
 from serving.case_answers import REVIEWER_ROLES, actions_in
-from serving.dialects import MATERIALIZED, hours_before, seconds_between, whole_steps
+from serving.dialects import MATERIALIZED, HoursBefore, SecondsBetween, WholeSteps
 from serving.percentiles import MINUTE_STEP, percentile, times
 from serving.periods import Period
 from serving.tables import AuthorizationRow, PersonRow, TrailRow
@@ -137,7 +137,7 @@ def _pace(session: Session, tenant: str, period: Period, quick_seconds: int) -> 
             TrailRow.person_id == action.c.person_id,
             TrailRow.action == "case_opened",
             TrailRow.at <= action.c.at,
-            TrailRow.at >= hours_before(action.c.at, literal(READING_SPAN_HOURS)),
+            TrailRow.at >= HoursBefore(action.c.at, literal(READING_SPAN_HOURS)),
         )
         .scalar_subquery()
     )
@@ -145,7 +145,7 @@ def _pace(session: Session, tenant: str, period: Period, quick_seconds: int) -> 
         select(
             action.c.person_id,
             action.c.kind,
-            case((deciding, seconds_between(opened, action.c.at))).label("seconds"),
+            case((deciding, SecondsBetween(opened, action.c.at))).label("seconds"),
         )
         .cte("timed")
         .prefix_with(MATERIALIZED)
@@ -154,7 +154,7 @@ def _pace(session: Session, tenant: str, period: Period, quick_seconds: int) -> 
     stepped = select(
         timed.c.person_id,
         timed.c.kind,
-        whole_steps(timed.c.seconds, literal(MINUTE_STEP)).label("took"),
+        WholeSteps(timed.c.seconds, literal(MINUTE_STEP)).label("took"),
         quick.label("quick"),
     ).subquery("stepped")
     groups = tuple(stepped.c)
