@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from serving.store import Store
+from serving.opened_store import opened_store
 
 audit_app = typer.Typer(
     help="The trail: who saw and did what, when.",
@@ -39,7 +36,7 @@ def audit_verify(
     from serving.trail_chain import START, parse_anchor, verify
 
     anchor = parse_anchor(since) if since is not None else START
-    with _store() as store:
+    with opened_store() as store:
         state = verify(store, anchor=anchor)
     if state.first is not None:
         typer.echo(str(state.first))
@@ -56,7 +53,7 @@ def audit_anchor() -> None:
     """Print the newest entry's number and hash in one line, to keep where this database's keepers cannot change it."""
     from serving.trail_chain import head_of
 
-    with _store() as store:
+    with opened_store() as store:
         typer.echo(str(head_of(store)))
 
 
@@ -78,7 +75,7 @@ def audit_show(
     from serving.trail_output import entry_table, json_lines, trail_filter
 
     chosen = output or (TrailFormat.TABLE if sys.stdout.isatty() else TrailFormat.JSONL)
-    with _store() as store:
+    with opened_store() as store:
         wanted = trail_filter(store, case, person, since.replace(tzinfo=UTC) if since else None)
         if chosen is TrailFormat.JSONL:
             for line in json_lines(store, wanted):
@@ -87,17 +84,3 @@ def audit_show(
             from serving.terminal import show
 
             show(entry_table(store, wanted))
-
-
-@contextmanager
-def _store() -> Iterator[Store]:
-    """The database of the settings, given back at the end."""
-    from serving.settings import load_settings
-    from serving.store import Store
-
-    store = Store.open(load_settings().database_url)
-    try:
-        store.check()
-        yield store
-    finally:
-        store.close()

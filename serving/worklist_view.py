@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from serving.claims import Standing
+from serving.done_view import DONE_WORDS
 from serving.fact_words import spoken
 from serving.last_looks import Change
 from serving.paging import cursor_at
@@ -18,7 +19,7 @@ from serving.people import SignedIn
 from serving.roles import Permission
 from serving.saved_views import SavedView
 from serving.views import NEUTRAL_SENTENCE, NOT_TRIAGED, SOON, UNTOLD_CODES, DueClock, due_clock
-from serving.work import ActionKind, Work, may_have
+from serving.work import DECIDING, Work, may_have
 from serving.worklist import Colleague, Page, WorklistCase
 from serving.worklist_counts import Facets
 from serving.worklist_filter import LIVE, NEEDS_A_PERSON, URGENCIES, Filter, Holder, query_of
@@ -41,18 +42,6 @@ CHANGE_WORDS = {
     Change.RELEASED: "released",
     Change.NOTED: "new note",
     Change.WORKED_ON: "worked on",
-}
-_DID_WORDS = {
-    ActionKind.CLAIMED: "claimed this case",
-    ActionKind.RELEASED: "released this case",
-    ActionKind.ASSIGNED: "assigned this case",
-    ActionKind.FACT_CORRECTED: "corrected a fact",
-    ActionKind.NOTED: "wrote a note",
-    ActionKind.INFORMATION_REQUESTED: "asked for information",
-    ActionKind.REFERRED: "referred this case to the medical director",
-    ActionKind.RETURNED: "returned this case",
-    ActionKind.REOPENED: "reopened this case",
-    ActionKind.UNDONE: "undid a step",
 }
 _MOST_VALUES_SHOWN = 30
 
@@ -313,7 +302,7 @@ def span_words(span: timedelta) -> str:
 
 def _happened(stands: Standing, now: datetime) -> str:
     if stands.last_kind is not None and stands.last_at is not None and stands.last_at == stands.changed_at:
-        did = _DID_WORDS.get(stands.last_kind, "decided this case")
+        did = "decided this case" if stands.last_kind in DECIDING else DONE_WORDS.get(stands.last_kind, "undid a step")
         return f"{stands.last_by} {did} {_ago(stands.last_at, now)}."
     return f"New documents came {_ago(stands.changed_at, now)}." if stands.changed_at else "The case changed."
 
