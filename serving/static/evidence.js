@@ -205,6 +205,12 @@ function moveHighlight(by) {
   }
 }
 
+function showKeys() {
+  help.showModal();
+  // Not by autofocus: browsers take it for the page's own, and complain where the reader was faster.
+  help.querySelector("h2").focus();
+}
+
 const LETTERS = {
   n: () => move(walk ?? criteria()[0], 1),
   p: () => move(walk ?? criteria()[0], -1),
@@ -213,7 +219,7 @@ const LETTERS = {
   x: () => move(document.querySelector(".conflict-step"), 1),
   j: () => moveHighlight(1),
   k: () => moveHighlight(-1),
-  "?": () => help.showModal(),
+  "?": showKeys,
 };
 const ARROWS = {
   ArrowRight: (link) => move(link, 1),

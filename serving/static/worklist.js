@@ -68,6 +68,11 @@ function claim() {
   press(row ? row.querySelector("button.claim") || row.querySelector(".case-link") : document.getElementById("claim-next"));
 }
 
+function showKeys() {
+  document.getElementById("keys").showModal();
+  document.getElementById("keys-close").focus();
+}
+
 const KEYS = {
   j: () => step(1),
   k: () => step(-1),
@@ -77,7 +82,7 @@ const KEYS = {
   n: () => press(document.querySelector(".paging [rel=next]")),
   p: () => press(document.querySelector(".paging [rel=prev]")),
   "/": () => document.getElementById("search").focus(),
-  "?": () => document.getElementById("keys").showModal(),
+  "?": showKeys,
 };
 
 function onKey(event) {

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from complaints import hear_complaints
 from running_server import RunningServer
 from serving_cases import request_body
 from signing_in import PASSWORD
@@ -72,11 +73,10 @@ class CaseDesk:
         context.add_cookies([{"name": COOKIE, "value": self._tokens[name], "url": self.server.url}])
         page = context.new_page()
         complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        hear_complaints(page, complaints, but=("status of 4",))
         yield page
         context.close()
-        assert [text for text in complaints if "status of 4" not in text] == []
+        assert complaints == []
 
     def row(self, external_id: str) -> AuthorizationRow:
         """The stored case."""

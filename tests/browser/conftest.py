@@ -15,6 +15,7 @@ import pytest
 # So that this folder can also be run alone.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from complaints import hear_complaints
 from running_server import RunningServer
 from serving_cases import NOTE, request_body
 from signing_in import PASSWORD
@@ -145,8 +146,7 @@ def page(
     sign_in(context, Role.NURSE)
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    hear_complaints(page, complaints)
     yield page
     context.close()
     assert complaints == []

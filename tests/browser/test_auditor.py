@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 # The folder's conftest.py puts tests/ on the path.
+from complaints import hear_complaints
 from running_server import RunningServer
 from serving_cases import request_body
 from trail_attacks import replace_trail, trail_rows
@@ -68,8 +69,7 @@ class House:
         context.add_cookies([cookie])  # type: ignore[list-item]  # a TypedDict, given as a dict
         page = context.new_page()
         complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        hear_complaints(page, complaints)
         yield page
         context.close()
         assert complaints == []

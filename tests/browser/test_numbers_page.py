@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from case_work import CaseWork
+from complaints import hear_complaints
 from running_server import RunningServer
 from sqlalchemy import select
 
@@ -68,8 +69,7 @@ def page_as(
         context.add_cookies([{"name": COOKIE, "value": token, "url": server.url}])
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        hear_complaints(page, complaints)
         page.goto(path)
         return page
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from complaints import hear_complaints
 from conftest import HOSTILE
 from page_reading import facts_by_character
 from running_server import RunningServer
@@ -242,8 +243,7 @@ def test_fifty_real_notes_and_a_hostile_one_are_themselves_in_the_browser_and_ma
     results = stored(real_server)
     page = reader()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    hear_complaints(page, complaints)
     for body in bodies:
         result = results[body["external_id"]]
         page.goto(f"/cases/{result['authorization_id']}")

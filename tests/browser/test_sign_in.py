@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+from complaints import hear_complaints
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from serving_cases import request_body, routed
@@ -28,7 +29,7 @@ from serving.tables import DraftRow, PersonRow, SignInRow, TrailRow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-    from running_server import RunningServer
+from running_server import RunningServer
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")
@@ -141,7 +142,7 @@ def test_without_javascript_the_page_says_when_the_sign_in_ends(signed_in_as: Ca
 def test_an_administrator_adds_changes_and_renews_somebody(signed_in_as: Callable[..., Page], store: Store) -> None:
     page = signed_in_as(Role.ADMINISTRATOR)
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
+    hear_complaints(page, complaints)
     page.goto("/people")
     page.get_by_label("Name", exact=True).fill("Beth Roe")
     page.get_by_label("Sign-in name").fill("Beth")

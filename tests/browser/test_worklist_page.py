@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from complaints import hear_complaints
 from running_server import RunningServer
 from serving_cases import NOTE, request_body
 
@@ -86,8 +87,7 @@ def opened(chromium: Browser, served: RunningServer, folder: Path) -> Iterator[C
         context.add_cookies([{"name": COOKIE, "value": token, "url": served.url}])
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if "409" not in message.text else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        hear_complaints(page, complaints, but=("409",))
         page.goto("/")
         return page
 
