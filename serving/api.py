@@ -16,7 +16,7 @@ from serving.errors import InvalidParameterError, StoreUnavailableError
 from serving.paging import cursor_after, position_of
 from serving.problems import PROBLEM_TYPE
 from serving.schemas import CaseListBody, DocumentTextBody, HealthBody, ReadinessBody, TriageResultBody
-from serving.store import ListedCase
+from serving.stored_case import ListedCase
 
 PAGE_SIZE = 50
 MOST_PER_PAGE = 200

@@ -32,7 +32,8 @@ from serving.last_looks import point_out
 from serving.people import SignedIn
 from serving.records import dumps
 from serving.roles import Permission, Role
-from serving.store import Store, StoredResult, counting_decisions
+from serving.store import Store
+from serving.stored_case import StoredResult, counting_decisions
 from serving.tables import AuthorizationRow, CaseActionRow, DecisionRow, ResultRow
 from serving.trail import record
 from serving.ulid import UlidSource

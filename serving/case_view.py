@@ -21,7 +21,7 @@ from serving.fact_words import BODY_PART, CATEGORIES, category_class, category_w
 from serving.marked_text import marked_text
 from serving.page_breaks import pages_of
 from serving.service import Case
-from serving.store import StoredResult
+from serving.stored_case import StoredResult
 from serving.views import ROUTE_WORDS, DueClock, due_clock, told_reasons
 
 

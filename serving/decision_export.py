@@ -21,7 +21,8 @@ from models.types import Route
 from serving.errors import ExportError
 from serving.private_file import private_file
 from serving.records import dumps
-from serving.store import PastCase, Store
+from serving.store import Store
+from serving.stored_case import PastCase
 
 _FORMATS = (".jsonl", ".csv")
 _JSON_COLUMNS = ("request", "documents_added")

@@ -7,7 +7,7 @@ import binascii
 from datetime import UTC, datetime
 
 from serving.errors import InvalidParameterError
-from serving.store import ListedCase, ListPosition
+from serving.stored_case import ListedCase, ListPosition
 from serving.ulid import is_ulid
 
 

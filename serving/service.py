@@ -27,7 +27,8 @@ from serving.documents.pool import ReadingPool
 from serving.json_body import parse_json
 from serving.metrics import Metrics
 from serving.records import ReceivedDocument, dumps, fingerprint, read_received, received_documents
-from serving.store import CaseStatus, ListedCase, ListPosition, Store, StoredRequest, StoredResult
+from serving.store import Store
+from serving.stored_case import CaseStatus, ListedCase, ListPosition, StoredRequest, StoredResult
 from serving.ulid import UlidSource
 
 Triage = Callable[[AuthorizationRequest], TriageResult]

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from models.types import TriageResult
 from serving.errors import InvalidParameterError, UnknownAuthorizationError
 from serving.people import SignedIn
-from serving.store import Store, StoredResult
+from serving.store import Store
+from serving.stored_case import StoredResult
 from serving.tables import AuthorizationRow, TrailRow
 from serving.trail import entry_of, record
 from serving.versions_used import versions_of

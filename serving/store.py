@@ -11,10 +11,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Engine, and_, func, literal, or_, select, text, tuple_
+from sqlalchemy import Engine, func, literal, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
@@ -30,10 +29,25 @@ from serving.errors import (
     UnknownAuthorizationError,
     UnknownDocumentError,
 )
-from serving.records import ReceivedDocument, dumps, likeness, request_from_record, request_record, wording_of
+from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
+from serving.stored_case import (
+    CaseStatus,
+    ListedCase,
+    ListPosition,
+    PastCase,
+    StoredRequest,
+    StoredResult,
+    UnreadDocument,
+    decisions_on,
+    document_of,
+    kept_reading,
+    listed_case,
+    past_case,
+    stored_request,
+    stored_result,
+)
 from serving.tables import (
     AuthorizationRow,
-    CaseActionRow,
     DecisionRow,
     DocumentRow,
     FastTrackSwitchRow,
@@ -50,66 +64,6 @@ _MOST_COMPARED = 50
 _LONGEST_READER = 200
 DEFAULT_TENANT = "default"
 
-CaseStatus = Literal["received", "triaged"]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRequest:
-    """An accepted request. ``revision`` counts from 1 and grows when documents are added."""
-
-    authorization_id: str
-    content_hash: str
-    request: AuthorizationRequest
-    revision: int
-    attempts: int
-    audit_selected: bool
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadDocument:
-    """A file that waits for its reader."""
-
-    document_id: str
-    content_type: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredResult:
-    """One triage as stored: ``result`` is the contract's JSON text, ``trace`` the record for the pages, JSON too."""
-
-    revision: int
-    triaged_at: datetime
-    route: Route
-    held_for_audit: bool
-    result: str
-    trace: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListedCase:
-    """A line of the list. ``route`` and the reason are None while no result is stored."""
-
-    authorization_id: str
-    external_id: str
-    status: CaseStatus
-    urgency: str
-    service_system: str
-    service_code: str
-    service_description: str | None
-    due_at: datetime
-    route: Route | None
-    reason_code: str | None
-    reason_message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListPosition:
-    """Where a page of the list ends: due time first, id second."""
-
-    due_at: datetime
-    authorization_id: str
-
 
 @dataclass(frozen=True, slots=True)
 class FastTrackSwitch:
@@ -122,32 +76,14 @@ class FastTrackSwitch:
     switched_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PastCase:
-    """A stored case with what was decided about it, for export.
-
-    ``documents`` hold each document with its bytes and when it was there (None: not recorded): those sent with the request
-    since that was received, later ones since they came. ``result`` is the first
-    stored result of the revision in force, ``decisions`` are in the order they were recorded.
-    """
-
-    accepted_at: datetime
-    authorization_id: str
-    request: AuthorizationRequest
-    documents: tuple[tuple[ReceivedDocument, datetime | None], ...]
-    audit_probability: float | None
-    result: StoredResult | None
-    decisions: tuple[Decision, ...]
-
-
 class Store:
     """The database behind the service. Safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, tenant: str = DEFAULT_TENANT) -> None:
+    def __init__(self, engine: Engine, *, tenant: str = DEFAULT_TENANT, writing: threading.Lock | None = None) -> None:
         self._engine = engine
         self._tenant = tenant
         # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is.
-        self._writing = threading.Lock()
+        self._writing = writing or threading.Lock()
 
     @classmethod
     def open(cls, url: str, *, migrate_always: bool = False) -> Store:
@@ -156,6 +92,10 @@ class Store:
         if migrate_always or engine.dialect.name == "sqlite":
             migrate(engine)
         return cls(engine)
+
+    def of_tenant(self, tenant: str) -> Store:
+        """The same database as another tenant sees it."""
+        return Store(self._engine, tenant=tenant, writing=self._writing)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -197,7 +137,7 @@ class Store:
                         "external_id: this id was sent before with other content; use a new external_id, "
                         "or add documents to the stored authorization"
                     )
-                return _stored_request(session, existing), False
+                return stored_request(session, existing), False
             row = AuthorizationRow(
                 authorization_id=authorization_id,
                 tenant=self._tenant,
@@ -263,7 +203,7 @@ class Store:
                     session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
                 )
                 session.flush()
-            return _stored_request(session, row), bool(new)
+            return stored_request(session, row), bool(new)
 
     def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
         """The documents that are not plain text and that no reader has seen yet, with their bytes."""
@@ -288,7 +228,7 @@ class Store:
             row = session.get(DocumentRow, (authorization_id, document_id))
             if row is None:
                 raise UnknownDocumentError("document_id: the authorization has no document of this id")
-            kept = _kept_reading(row)
+            kept = kept_reading(row)
             if kept is not None:
                 return kept
             row.extracted_text = read.text.encode()
@@ -311,7 +251,7 @@ class Store:
             )
             if row is None:
                 raise UnknownDocumentError("number: the authorization has fewer documents")
-            return _document(row)
+            return document_of(row)
 
     def count_attempt(self, authorization_id: str) -> int:
         """Count one more attempt to triage; returns how many there were, this one included."""
@@ -338,7 +278,7 @@ class Store:
         with self.writing() as session:
             existing = session.get(ResultRow, key)
             if existing is not None:
-                return _stored_result(existing), False
+                return stored_result(existing), False
             row = ResultRow(
                 authorization_id=stored.authorization_id,
                 revision=stored.revision,
@@ -366,7 +306,7 @@ class Store:
                 ):
                     authorization.work = Work.FAST_TRACKED.value
             session.flush()
-            return _stored_result(row), True
+            return stored_result(row), True
 
     def has_near_duplicate(self, authorization_id: str) -> bool:
         """Whether the same member's request for the same service was accepted in the 30 days before this one."""
@@ -409,14 +349,14 @@ class Store:
     def request(self, authorization_id: str) -> StoredRequest:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""
         with self.reading() as session:
-            return _stored_request(session, self._row(session, authorization_id))
+            return stored_request(session, self._row(session, authorization_id))
 
     def result(self, authorization_id: str) -> StoredResult | None:
         """The result of the current revision, None while there is none. Raises UnknownAuthorizationError."""
         with self.reading() as session:
             row = self._row(session, authorization_id)
             found = session.get(ResultRow, (authorization_id, row.revision))
-            return _stored_result(found) if found is not None else None
+            return stored_result(found) if found is not None else None
 
     def history(self, authorization_id: str) -> tuple[StoredResult, ...]:
         """Every result there was, oldest first. Raises UnknownAuthorizationError."""
@@ -425,7 +365,7 @@ class Store:
             rows = session.scalars(
                 select(ResultRow).where(ResultRow.authorization_id == authorization_id).order_by(ResultRow.revision)
             )
-            return tuple(_stored_result(row) for row in rows)
+            return tuple(stored_result(row) for row in rows)
 
     def pending(self) -> tuple[str, ...]:
         """Ids of accepted requests whose current revision has no result, first due first."""
@@ -462,7 +402,7 @@ class Store:
             )
         query = query.order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id).limit(limit)
         with self.reading() as session:
-            return tuple(_listed(row) for row in session.scalars(query))
+            return tuple(listed_case(row) for row in session.scalars(query))
 
     def record_decision(self, external_id: str, decision: Decision, *, now: datetime) -> bool:
         """Record what a person decided; the same decision twice is recorded once. Returns whether it is new.
@@ -478,7 +418,7 @@ class Store:
             )
             if row is None:
                 raise UnknownAuthorizationError("external_id: no authorization has this id")
-            earlier = _decisions(session, row.authorization_id)
+            earlier = decisions_on(session, row.authorization_id)
             if decision in earlier:
                 return False
             if decision.outcome is Outcome.ADVERSE and decision.role != "medical_director":
@@ -528,7 +468,7 @@ class Store:
                 )
             query = query.order_by(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id).limit(page)
             with self.reading() as session:
-                found = [_past_case(session, row, now) for row in session.scalars(query)]
+                found = [past_case(session, row, now) for row in session.scalars(query)]
             yield from found
             if len(found) < page:
                 return
@@ -636,119 +576,3 @@ def _add_documents(
                 received_at=now,
             )
         )
-
-
-def _stored_request(session: Session, row: AuthorizationRow) -> StoredRequest:
-    rows = session.scalars(
-        select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
-    )
-    request = request_from_record(json.loads(row.request), [_document(document) for document in rows])
-    return StoredRequest(
-        row.authorization_id, row.content_hash, request, row.revision, row.attempts, row.audit_selected
-    )
-
-
-def _document(row: DocumentRow) -> Document:
-    readable = row.content_type == READABLE_CONTENT_TYPE
-    document = Document(
-        document_id=row.document_id,
-        text=row.content.decode() if readable else "",
-        type=row.type,  # type: ignore[arg-type]  # validated against the same list when it was accepted
-        date=date.fromisoformat(row.date) if row.date else None,
-        content_type=row.content_type,
-    )
-    read = _kept_reading(row)
-    return read.applied_to(document) if read is not None else document
-
-
-def _kept_reading(row: DocumentRow) -> ReadDocument | None:
-    if row.reading is None or row.extracted_text is None:
-        return None
-    return ReadDocument.from_record(row.extracted_text.decode(), row.reading)
-
-
-def _past_case(session: Session, row: AuthorizationRow, now: datetime) -> PastCase:
-    documents = session.scalars(
-        select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
-    ).all()
-    record = json.loads(row.request)
-    # A request may be loaded long after it was received; its own documents were there all the time.
-    with_request = datetime.fromisoformat(record["received_at"])
-    received = tuple(
-        (ReceivedDocument(_document(found), found.content), with_request if found.revision == 1 else found.received_at)
-        for found in documents
-    )
-    result = session.get(ResultRow, (row.authorization_id, row.revision))
-    return PastCase(
-        accepted_at=row.accepted_at,
-        authorization_id=row.authorization_id,
-        request=request_from_record(record, [document.document for document, _ in received]),
-        documents=received,
-        audit_probability=row.audit_probability,
-        result=_stored_result(result) if result is not None else None,
-        decisions=tuple(_decisions(session, row.authorization_id, in_effect_at=now)),
-    )
-
-
-def counting_decisions(
-    session: Session, authorization_id: str, *, in_effect_at: datetime | None = None
-) -> list[DecisionRow]:
-    """The decisions on a case that were not undone, in the order they were recorded.
-
-    ``in_effect_at``: only those that take effect by then, so that the clock has ended their undoing.
-    """
-    undone = select(CaseActionRow.undoes).where(
-        CaseActionRow.authorization_id == authorization_id, CaseActionRow.undoes.is_not(None)
-    )
-    counts: ColumnElement[bool] = DecisionRow.action_id.not_in(undone)
-    if in_effect_at is not None:
-        effect = CaseActionRow.takes_effect_at
-        counts = and_(counts, or_(effect.is_(None), effect <= in_effect_at))
-    query = (
-        select(DecisionRow)
-        .outerjoin(CaseActionRow, CaseActionRow.action_id == DecisionRow.action_id)
-        .where(DecisionRow.authorization_id == authorization_id, or_(DecisionRow.action_id.is_(None), counts))
-        .order_by(DecisionRow.decision_id)
-    )
-    return list(session.scalars(query))
-
-
-def _decisions(session: Session, authorization_id: str, *, in_effect_at: datetime | None = None) -> list[Decision]:
-    rows = counting_decisions(session, authorization_id, in_effect_at=in_effect_at)
-    return [
-        Decision(
-            outcome=Outcome(row.outcome),
-            decided_at=row.decided_at.astimezone(UTC),
-            decided_by=row.decided_by,
-            role="medical_director" if row.role == "medical_director" else "nurse",
-            kind="overturned" if row.kind == "overturned" else "decision",
-        )
-        for row in rows
-    ]
-
-
-def _stored_result(row: ResultRow) -> StoredResult:
-    return StoredResult(
-        row.revision,
-        row.triaged_at.astimezone(UTC),
-        Route(row.route),
-        row.held_for_audit,
-        row.result,
-        row.trace,
-    )
-
-
-def _listed(row: AuthorizationRow) -> ListedCase:
-    return ListedCase(
-        authorization_id=row.authorization_id,
-        external_id=row.external_id,
-        status="received" if row.status == "received" else "triaged",
-        urgency=row.urgency,
-        service_system=row.service_system,
-        service_code=row.service_code,
-        service_description=row.service_description,
-        due_at=row.due_at,
-        route=Route(row.route) if row.route else None,
-        reason_code=row.reason_code,
-        reason_message=row.reason_message,
-    )

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from serving.dwell import Visit
 from serving.people import Person
-from serving.store import StoredResult
+from serving.stored_case import StoredResult
 from serving.trail import Entry
 from serving.trail_chain import Anchor
 from serving.trail_checks import LastCheck

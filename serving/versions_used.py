@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from serving.records import dumps
-from serving.store import StoredResult
+from serving.stored_case import StoredResult
 
 _LEXICON = re.compile(r"\blexicon\.([0-9a-f]+)")
 

@@ -19,7 +19,8 @@ from serving.claims import assign, claim, claim_first, release
 from serving.last_looks import Change, changed_cases, changes, looked, point_out
 from serving.people import SignedIn
 from serving.roles import Permission, Role, may
-from serving.store import ListPosition, Store
+from serving.store import Store
+from serving.stored_case import ListPosition
 from serving.tables import AuthorizationRow, PersonRow, UtcDateTime
 from serving.work import Work
 from serving.worklist_filter import NEEDS_A_PERSON, Filter, Holder, Viewer

@@ -40,7 +40,8 @@ from serving.people import SignedIn
 from serving.people_store import PeopleStore
 from serving.records import dumps
 from serving.roles import Permission, Role
-from serving.store import Store, counting_decisions
+from serving.store import Store
+from serving.stored_case import counting_decisions
 from serving.tables import AuthorizationRow, CaseActionRow, DecisionRow, TrailRow
 from serving.trail import record
 from serving.ulid import UlidSource

@@ -26,7 +26,8 @@ from serving.database import migration_config, open_engine
 from serving.documents.read_document import ReadDocument
 from serving.errors import ContentConflictError, StoreUnavailableError, UnknownAuthorizationError
 from serving.records import ReceivedDocument, dumps, request_from_record, request_record
-from serving.store import ListPosition, Store, StoredRequest
+from serving.store import Store
+from serving.stored_case import ListPosition, StoredRequest
 from serving.tables import Base
 from serving.ulid import UlidSource, is_ulid
 
