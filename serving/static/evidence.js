@@ -205,7 +205,7 @@ function moveHighlight(by) {
   }
 }
 
-function showKeys() {
+function openKeys() {
   help.showModal();
   // Not by autofocus: browsers take it for the page's own, and complain where the reader was faster.
   help.querySelector("h2").focus();
@@ -219,7 +219,7 @@ const LETTERS = {
   x: () => move(document.querySelector(".conflict-step"), 1),
   j: () => moveHighlight(1),
   k: () => moveHighlight(-1),
-  "?": showKeys,
+  "?": openKeys,
 };
 const ARROWS = {
   ArrowRight: (link) => move(link, 1),

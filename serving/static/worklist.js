@@ -68,7 +68,7 @@ function claim() {
   press(row ? row.querySelector("button.claim") || row.querySelector(".case-link") : document.getElementById("claim-next"));
 }
 
-function showKeys() {
+function openKeys() {
   document.getElementById("keys").showModal();
   document.getElementById("keys-close").focus();
 }
@@ -82,7 +82,7 @@ const KEYS = {
   n: () => press(document.querySelector(".paging [rel=next]")),
   p: () => press(document.querySelector(".paging [rel=prev]")),
   "/": () => document.getElementById("search").focus(),
-  "?": showKeys,
+  "?": openKeys,
 };
 
 function onKey(event) {
