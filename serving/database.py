@@ -22,6 +22,9 @@ from serving.highlights import NUL_PICTURE
 
 BUSY_TIMEOUT_MS = 30_000
 _LOGGING_NAME = "greenlane"
+_UNUSABLE = frozenset({"25006", "42501", "42703", "42P01"})
+"""What PostgreSQL calls a mistake in the statement and SQLite an unusable database: read-only, not ours to read, and a
+column or table that is not there (PostgreSQL's manual, appendix A)."""
 
 
 def open_engine(url: str) -> Engine:
@@ -109,10 +112,14 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        if type(error) not in (OperationalError, DatabaseError):
+        if type(error) not in (OperationalError, DatabaseError) and not _is_unusable(error):
             raise
         # Only the driver's own sentence ("database is locked"): the statement and its parameters stay out.
         raise StoreUnavailableError(f"the database answers: {error.orig}") from None
+
+
+def _is_unusable(error: DatabaseError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _UNUSABLE
 
 
 def migrate(engine: Engine) -> None:

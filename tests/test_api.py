@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from serving_cases import NOTE, always, facts_of, request_body, routed
@@ -30,7 +31,7 @@ def build(tmp_path: Path) -> Build:
     """Builds applications on one database; by default everything is fast-tracked and nothing drawn for the audit."""
 
     def _build(triage: Any = routed, *, draw: Callable[[], float] = lambda: 1.0, **settings: Any) -> FastAPI:
-        url = f"sqlite:///{tmp_path}/greenlane.db"
+        url = database_in(tmp_path)
         chosen = Settings(**{"database_url": url, "model_dir": tmp_path / "models", **settings})
         return create_app(chosen, triage=triage, draw=draw)
 
@@ -450,9 +451,8 @@ def test_a_store_that_fails_is_named_by_readyz_and_answered_with_503(build: Buil
     app = build()
     with TestClient(app) as client:
         with app.state.store._engine.begin() as connection:
-            connection.exec_driver_sql("DROP TABLE results")
-            connection.exec_driver_sql("DROP TABLE documents")
-            connection.exec_driver_sql("DROP TABLE authorizations")
+            for table in ("results", "documents", "authorizations"):
+                connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_lost")
             connection.exec_driver_sql("DELETE FROM alembic_version")
         ready = client.get("/readyz")
         assert ready.status_code == 503
