@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -218,6 +219,9 @@ def test_the_list_can_be_narrowed(build: Build) -> None:
     [
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": "é"}, "cursor"),
+        ({"cursor": b64encode(b"0001-01-01T00:00:00+23:59 01JD3K8Q5T6V7W8X9Y0Z1A2B3C").decode()}, "cursor"),
+        ({"due_before": "0001-01-01T00:00:00+23:59"}, "due_before"),
+        ({"due_before": "9999-12-31T23:59:59-23:59"}, "due_before"),
         ({"due_before": "2026-11-24T00:00:00"}, "due_before"),
         ({"due_before": "Jane Roe"}, "due_before"),
         ({"route": "deny"}, "route"),
