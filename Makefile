@@ -8,12 +8,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # The demonstration has too few cases to certify 1 % family by family, and says so on every result: its certificates are for 5 %.
 DEMO ?= --n 8000 --target 0.05 --calibration-limit 0.05
+# What make test-postgresql stores in: a PostgreSQL started for it, or the URL of one.
+DATABASE ?= postgresql
 SAMPLES := data_samples/requests.jsonl
 
-.PHONY: help setup demo serve train test test-slow bench check format lock clean
+.PHONY: help setup demo serve train test test-postgresql test-slow bench check format lock clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 setup: $(READY) ## create .venv with everything this repository needs
 
@@ -39,6 +41,9 @@ serve: $(READY) ## start the interface and the workbench on 127.0.0.1:8000, with
 
 test: $(READY) ## the default test suite (minutes)
 	@$(BIN)/python -m pytest -m "not slow and not browser" -n 2
+
+test-postgresql: $(READY) ## the default tests that store something, on PostgreSQL (DATABASE=URL: on that one)
+	@$(BIN)/python -m pytest --database="$(DATABASE)" -m "database and not slow and not browser" -n 2
 
 test-slow: $(READY) ## the slow tests and those that drive a browser
 	@$(BIN)/python -m pytest -m "slow or browser"

@@ -53,8 +53,17 @@ def _without_nul(value: str) -> str:
     return value
 
 
-_Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-_Key = Annotated[_Identifier, AfterValidator(_without_nul)]
+_Identifier = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    # For callers: what is left after stripping must not be empty.
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
+_Key = Annotated[
+    _Identifier,
+    AfterValidator(_without_nul),
+    Field(json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}),
+]
 """Told apart by other systems and databases too, of which PostgreSQL can hold no NUL in text."""
 _ShortText = Annotated[str, StringConstraints(max_length=2000)]
 
@@ -89,7 +98,7 @@ class MemberBody(_Body):
     """Whom the request is about."""
 
     member_id: _Identifier | None = None
-    birth_date: datetime.date
+    birth_date: datetime.date = Field(description="From 1900 until today.", json_schema_extra={"pattern": "^(?:19|20)"})
     sex: Sex = "unknown"
 
     @field_validator("birth_date")
@@ -143,8 +152,36 @@ class ProviderBody(_Body):
     specialty: _Identifier | None = None
 
 
+_CONTENT_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {
+            "required": ["text"],
+            "properties": {
+                "content_type": {"const": READABLE_CONTENT_TYPE},
+                "text": {"type": "string"},
+                "data": {"type": "null"},
+            },
+        },
+        {
+            "required": ["content_type", "data"],
+            "properties": {
+                "content_type": {"not": {"const": READABLE_CONTENT_TYPE}},
+                "text": {"type": "null"},
+                "data": {
+                    "type": "string",
+                    "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+                },
+            },
+        },
+    ]
+}
+"""What callers read of ``_one_content``: it says in JSON Schema what the validator asks."""
+
+
 class DocumentBody(_Body):
     """One document: ``text`` for text/plain, else ``data`` (base64) with its ``content_type``."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_CONTENT_SCHEMA)
 
     document_id: _Key
     type: DocumentType = "other"

@@ -147,8 +147,8 @@ def list_authorizations(
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = PAGE_SIZE,
 ) -> JSONResponse:
     """Ordered by when a decision is due, never by score. Follow ``next_cursor`` until it is null."""
-    if due_before is not None and due_before.tzinfo is None:
-        raise InvalidParameterError("due_before", "must carry a time zone, such as a closing Z")
+    if due_before is not None:
+        due_before = _in_utc("due_before", due_before)
     found = service.cases(status=status, route=route, due_before=due_before, after=position_of(cursor), limit=limit + 1)
     page = found[:limit]
     following = cursor_after(page[-1]) if len(found) > limit else None
@@ -185,6 +185,15 @@ def readyz(request: Request, service: Service) -> JSONResponse:
 def metrics(request: Request) -> Response:
     """Counts and times without any content of requests."""
     return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _in_utc(field: str, moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise InvalidParameterError(field, "must carry a time zone, such as a closing Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidParameterError(field, "is too far from now") from None
 
 
 def _text_of(document: Document) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from serving.highlights import NUL_PICTURE
 
 BUSY_TIMEOUT_MS = 30_000
 _LOGGING_NAME = "greenlane"
+_UNUSABLE = frozenset({"25006", "42501", "42703", "42P01"})
+"""What PostgreSQL calls a mistake in the statement and SQLite an unusable database: read-only, not ours to read, and a
+column or table that is not there (PostgreSQL's manual, appendix A)."""
 
 
 def open_engine(url: str) -> Engine:
@@ -38,6 +41,8 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(parsed, hide_parameters=True, logging_name=_LOGGING_NAME, pool_pre_ping=True)
         event.listen(engine, "before_cursor_execute", _picture_nul, retval=True)
+        if parsed.get_backend_name() == "postgresql":
+            event.listen(engine, "connect", _prepare_postgresql)
         return engine
     if parsed.database and parsed.database != ":memory:":
         try:
@@ -66,6 +71,14 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # In the server's own zone a moment at either end of the calendar can be one that Python has no date for.
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+    connection.autocommit = False
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -109,10 +122,14 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        if type(error) not in (OperationalError, DatabaseError):
+        if type(error) not in (OperationalError, DatabaseError) and not _is_unusable(error):
             raise
         # Only the driver's own sentence ("database is locked"): the statement and its parameters stay out.
         raise StoreUnavailableError(f"the database answers: {error.orig}") from None
+
+
+def _is_unusable(error: DatabaseError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _UNUSABLE
 
 
 def migrate(engine: Engine) -> None:

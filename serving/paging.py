@@ -30,7 +30,9 @@ def position_of(cursor: str | None) -> ListPosition | None:
         plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
         moment, _, authorization_id = plain.partition(" ")
         due_at = datetime.fromisoformat(moment)
-    except (binascii.Error, ValueError):
+        # The first and the last hours of the calendar are outside it in another time zone.
+        due_at.astimezone(UTC)
+    except (binascii.Error, ValueError, OverflowError):
         raise InvalidParameterError("cursor", "is not a cursor of this list; start without one") from None
     if due_at.tzinfo is None or not is_ulid(authorization_id):
         raise InvalidParameterError("cursor", "is not a cursor of this list; start without one")

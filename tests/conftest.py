@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +20,60 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        # Taken out: the commands that tests run refuse a setting they do not know.
+        default=os.environ.pop("GREENLANE_TEST_DATABASE", "sqlite"),
+        help="what tests store in: sqlite, postgresql (started for them), or the URL of a PostgreSQL on which databases "
+        "can be made; also by the environment variable GREENLANE_TEST_DATABASE",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("database") != "sqlite":
+        import databases
+
+        databases.choose(config.getoption("database"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what opens a database, and leave out what only a SQLite file has where there is none."""
+    on_sqlite = config.getoption("database") == "sqlite"
+    for item in items:
+        module = getattr(item, "module", None)
+        # Every test in a browser has a server.
+        if item.get_closest_marker("browser") or (module and _gets_databases(module, set())):
+            item.add_marker("database")
+        if not on_sqlite and item.get_closest_marker("sqlite_only"):
+            item.add_marker(pytest.mark.skip(reason="about SQLite alone"))
+
+
+def _gets_databases(module: ModuleType, seen: set[str]) -> bool:
+    """Whether the module, or one of the tests' own that it takes something from, gets databases for tests."""
+    if module.__name__ == "databases":
+        return True
+    seen.add(module.__name__)
+    names = {getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in vars(module).values()}
+    files = {name: getattr(sys.modules.get(str(name)), "__file__", None) or "" for name in names - seen}
+    ours = [str(name) for name, file in files.items() if Path(file).is_relative_to(Path(__file__).parent)]
+    return any(_gets_databases(sys.modules[name], seen) for name in ours)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """A test's databases go with its folder."""
+    yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if folder is not None and (databases := sys.modules.get("databases")):
+        databases.drop_databases(folder)
+
+
+def pytest_unconfigure() -> None:
+    if databases := sys.modules.get("databases"):
+        databases.forget()
 
 
 @pytest.fixture(scope="session")
@@ -38,21 +95,13 @@ def sample_bodies() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL; skips where the packages that bring one are not there, or it does not start."""
-    pgserver = pytest.importorskip("pgserver", reason="needs the packages pgserver and psycopg")
-    pytest.importorskip("psycopg", reason="needs the packages pgserver and psycopg")
-    server = None
-    for attempt in range(2):
-        try:
-            server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
-            break
-        except Exception as error:  # whatever keeps it from starting is not what is tested
-            if attempt:
-                pytest.skip(f"PostgreSQL does not start: {type(error).__name__}")
-    assert server is not None
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    server.cleanup()
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL, whatever ``--database`` says; skips where it cannot run."""
+    from postgresql import running_postgresql
+
+    # Not pytest's own folder: its path can be too long for a socket, and closed to the server's user.
+    with tempfile.TemporaryDirectory(prefix="gl") as folder, running_postgresql(Path(folder) / "data") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx
+from databases import database_in
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +25,7 @@ class RunningServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        self.database_url = f"sqlite:///{folder}/greenlane.db"
+        self.database_url = database_in(folder)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GREENLANE_")}
         self._environment = {
             **kept,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from case_work import NOW, CaseWork
+from databases import database_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -178,7 +179,7 @@ def test_a_withheld_cell_gives_nothing_else_away(store: Store, work: CaseWork) -
 
 
 def test_nobody_is_named(tmp_path: Path) -> None:
-    store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    store = Store.open(database_in(tmp_path))
     work = CaseWork(store)
     work.person("annabel")
     for _ in range(15):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from serving_cases import NOTE, always, facts_of, request_body, routed
@@ -30,7 +32,7 @@ def build(tmp_path: Path) -> Build:
     """Builds applications on one database; by default everything is fast-tracked and nothing drawn for the audit."""
 
     def _build(triage: Any = routed, *, draw: Callable[[], float] = lambda: 1.0, **settings: Any) -> FastAPI:
-        url = f"sqlite:///{tmp_path}/greenlane.db"
+        url = database_in(tmp_path)
         chosen = Settings(**{"database_url": url, "model_dir": tmp_path / "models", **settings})
         return create_app(chosen, triage=triage, draw=draw)
 
@@ -217,6 +219,9 @@ def test_the_list_can_be_narrowed(build: Build) -> None:
     [
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": "é"}, "cursor"),
+        ({"cursor": b64encode(b"0001-01-01T00:00:00+23:59 01JD3K8Q5T6V7W8X9Y0Z1A2B3C").decode()}, "cursor"),
+        ({"due_before": "0001-01-01T00:00:00+23:59"}, "due_before"),
+        ({"due_before": "9999-12-31T23:59:59-23:59"}, "due_before"),
         ({"due_before": "2026-11-24T00:00:00"}, "due_before"),
         ({"due_before": "Jane Roe"}, "due_before"),
         ({"route": "deny"}, "route"),
@@ -450,9 +455,8 @@ def test_a_store_that_fails_is_named_by_readyz_and_answered_with_503(build: Buil
     app = build()
     with TestClient(app) as client:
         with app.state.store._engine.begin() as connection:
-            connection.exec_driver_sql("DROP TABLE results")
-            connection.exec_driver_sql("DROP TABLE documents")
-            connection.exec_driver_sql("DROP TABLE authorizations")
+            for table in ("results", "documents", "authorizations"):
+                connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_lost")
             connection.exec_driver_sql("DELETE FROM alembic_version")
         ready = client.get("/readyz")
         assert ready.status_code == 503

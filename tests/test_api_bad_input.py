@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import NOTE, request_body
 from signing_in import sign_in
@@ -18,7 +19,7 @@ from serving.settings import Settings, load_settings
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path / "models")
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path / "models")
     with TestClient(create_app(settings)) as client:
         yield client
 
@@ -79,7 +80,7 @@ def test_five_megabytes_of_text_are_accepted_answered_and_shown(client: TestClie
 
 def test_fast_tracking_switched_off_by_environment_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GREENLANE_FAST_TRACK", "off")
-    monkeypatch.setenv("GREENLANE_DATABASE_URL", f"sqlite:///{tmp_path}/greenlane.db")
+    monkeypatch.setenv("GREENLANE_DATABASE_URL", database_in(tmp_path))
     settings = load_settings()
     with TestClient(create_app(settings)) as client:
         assert "fast_track_off" in _reasons(client.post("/v1/triage", json=request_body()).json())

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import routed
 
@@ -19,7 +20,7 @@ TEXT = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
 
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path)
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path)
     return TestClient(create_app(settings, triage=routed))
 
 

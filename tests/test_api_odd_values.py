@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import request_body
 from signing_in import sign_in
@@ -32,7 +33,7 @@ ODD_VALUES = (*ODD_NUMBERS, *ODD_TEXTS, *ODD_TIMES, *ODD_SHAPES)
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("odd")
-    settings = Settings(database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder)
+    settings = Settings(database_url=database_in(folder), model_dir=folder)
     with TestClient(create_app(settings)) as client:
         sign_in(client)
         yield client

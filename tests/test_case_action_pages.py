@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from page_reading import without_varying
@@ -66,19 +65,11 @@ EVERY_FORM = (
 )
 
 
-@cache
-def _migrated() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        Store.open(f"sqlite:///{folder}/greenlane.db").close()
-        return Path(folder, "greenlane.db").read_bytes()
-
-
 class Workplace:
     """The application with one case; ``as_`` signs somebody in and posts as them."""
 
     def __init__(self, folder: Path, triage: Any = TO_A_NURSE, **options: Any) -> None:
-        (folder / "greenlane.db").write_bytes(_migrated())
-        self.settings = Settings(database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder)
+        self.settings = Settings(database_url=database_in(folder), model_dir=folder)
         self.app: FastAPI = create_app(self.settings, triage=triage, draw=options.pop("draw", lambda: 1.0))
         self.client = TestClient(self.app)
         now = datetime.now(UTC).isoformat()

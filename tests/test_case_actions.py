@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import copied_database, drop_databases, lasting_database
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -130,35 +131,34 @@ def keep_result(store: Store, stored: Any, now: datetime) -> None:
 
 
 @cache
-def _prepared() -> tuple[bytes, str, dict[str, SignedIn]]:
-    """A database with one case and its people, made once: its bytes, the case's id, the people."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(f"sqlite:///{folder}/greenlane.db")
-        wanted = request()
-        stored, _ = store.accept(
-            UlidSource()(),
-            wanted,
-            received(wanted),
-            content_hash="h",
-            due_at=NOW + timedelta(days=3),
-            audit_selected=False,
-            audit_probability=0.05,
-            now=NOW,
-        )
-        keep_result(store, stored, NOW)
-        book = PeopleStore(store)
-        people = {
-            name: SignedIn(book.add(name, name.title(), role, oidc_subject=name, now=NOW), UlidSource()(), "token", NOW)
-            for name, role in ROLES.items()
-        }
-        store.close()
-        return Path(folder, "greenlane.db").read_bytes(), stored.authorization_id, people
+def _prepared() -> tuple[str, str, dict[str, SignedIn]]:
+    """A database with one case and its people, made once: its URL, the case's id, the people."""
+    url = lasting_database("one case and its people")
+    store = Store.open(url)
+    wanted = request()
+    stored, _ = store.accept(
+        UlidSource()(),
+        wanted,
+        received(wanted),
+        content_hash="h",
+        due_at=NOW + timedelta(days=3),
+        audit_selected=False,
+        audit_probability=0.05,
+        now=NOW,
+    )
+    keep_result(store, stored, NOW)
+    book = PeopleStore(store)
+    people = {
+        name: SignedIn(book.add(name, name.title(), role, oidc_subject=name, now=NOW), UlidSource()(), "token", NOW)
+        for name, role in ROLES.items()
+    }
+    store.close()
+    return url, stored.authorization_id, people
 
 
 def open_desk(folder: Path, *, window: timedelta = WINDOW) -> Desk:
     database, case, people = _prepared()
-    (folder / "greenlane.db").write_bytes(database)
-    store = Store(open_engine(f"sqlite:///{folder}/greenlane.db"))
+    store = Store(open_engine(copied_database(database, folder)))
     return Desk(store, CaseActions(store, undo_window=window), people, case)
 
 
@@ -420,6 +420,7 @@ class CaseMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.desk.store.close()
+        drop_databases(Path(self._folder.name))
         self._folder.cleanup()
 
     @rule(

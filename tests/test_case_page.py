@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from page_reading import NoteReader
 from serving_cases import NOTE, request_body, routed
 from signing_in import signed_in_client
@@ -31,7 +32,7 @@ def two_documents() -> dict[str, Any]:
 
 
 def case_page(folder: Path, body: dict[str, Any], triage: Any = routed, query: str = "") -> str:
-    settings = Settings(database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder)
+    settings = Settings(database_url=database_in(folder), model_dir=folder)
     with signed_in_client(create_app(settings, triage=triage, draw=lambda: 1.0)) as client:
         case = client.post("/v1/authorizations", json=body).json()["authorization_id"]
         answer = client.get(f"/cases/{case}{query}")
@@ -121,7 +122,7 @@ def test_scripts_find_the_case_and_its_revision(tmp_path: Path) -> None:
 
 
 def test_what_was_decided_before_documents_came_is_told_without_the_score(tmp_path: Path) -> None:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path)
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path)
     with signed_in_client(create_app(settings, triage=routed, draw=lambda: 0.0)) as client:
         case = client.post("/v1/authorizations", json=request_body()).json()["authorization_id"]
         client.post(f"/v1/authorizations/{case}/documents", json={"documents": [{"document_id": "d2", "text": "x"}]})

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import routed
 from signing_in import add_person, sign_in
@@ -33,14 +34,14 @@ LATER = NOW + timedelta(minutes=2)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    store = Store.open(database_in(tmp_path))
     yield store
     store.close()
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path)
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path)
     with TestClient(create_app(settings, triage=routed)) as client:
         client.headers["accept"] = "text/html"
         yield client

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import always, request_body, routed
 from typer.testing import CliRunner
@@ -33,7 +34,7 @@ APPROVED = Decision(Outcome.APPROVED_AS_REQUESTED, DECIDED, "nurse 7", "nurse")
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/greenlane.db"
+    return database_in(tmp_path)
 
 
 @pytest.fixture

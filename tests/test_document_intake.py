@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from document_files import NOTE, docx, encoded, faxed_pdf, pdf, rtf
 from fastapi.testclient import TestClient
 from serving_cases import request_body, routed
@@ -40,9 +41,7 @@ def file(content: bytes, content_type: str = "application/pdf", document_id: str
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
-    return Settings(
-        database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder, audit_share=0, ocr=False, **changes
-    )
+    return Settings(database_url=database_in(folder), model_dir=folder, audit_share=0, ocr=False, **changes)
 
 
 @pytest.fixture
@@ -146,7 +145,7 @@ def test_a_request_whose_service_died_before_its_file_was_read_is_read_at_the_ne
     sent = request_body(documents=[file(pdf(SAID))])
     request = parse_request(sent)
     documents = received_documents(request.documents, sent["documents"])
-    store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    store = Store.open(database_in(tmp_path))
     store.accept(
         "01JD3K8Q5T6V7W8X9Y0Z1A2B3C",
         request,
@@ -192,7 +191,7 @@ def test_training_sees_the_text_that_triage_saw_unless_there_was_a_doubt(tmp_pat
     files = [file(pdf(SAID)), file(faxed_pdf(SAID, None), document_id="d2")]
     with TestClient(create_app(settings_in(tmp_path), triage=routed)) as client:
         client.post("/v1/authorizations", json=request_body(documents=files))
-    store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    store = Store.open(database_in(tmp_path))
     export_decisions(store, tmp_path / "decisions.jsonl")
     store.close()
     first, second = json.loads((tmp_path / "decisions.jsonl").read_text())["request"]["documents"]

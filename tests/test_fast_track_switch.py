@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from running_server import ROOT, RunningServer
 from serving_cases import always, request_body, routed
@@ -26,7 +27,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/greenlane.db"
+    return database_in(tmp_path)
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_a_tenant_s_switch_is_its_own(store: Store) -> None:
 
 def greenlane(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GREENLANE_")}
-    environment = {**kept, "PYTHONPATH": str(ROOT), "GREENLANE_DATABASE_URL": f"sqlite:///{folder}/greenlane.db"}
+    environment = {**kept, "PYTHONPATH": str(ROOT), "GREENLANE_DATABASE_URL": database_in(folder)}
     return subprocess.run(
         [sys.executable, "-m", "serving.cli", *arguments],
         env=environment, cwd=folder, capture_output=True, text=True, check=False,

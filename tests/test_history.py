@@ -397,6 +397,7 @@ def test_rows_of_the_future_are_refused(history: Path) -> None:
 
 def test_what_the_service_exports_is_what_training_reads(tmp_path: Path) -> None:
     """Requests sent to a service over HTTP, decided by people, exported, prepared: no step in between."""
+    from databases import database_in
     from fastapi.testclient import TestClient
     from serving_cases import always, request_body, routed
 
@@ -407,7 +408,7 @@ def test_what_the_service_exports_is_what_training_reads(tmp_path: Path) -> None
     from serving.settings import Settings
     from serving.store import Store
 
-    url = f"sqlite:///{tmp_path}/greenlane.db"
+    url = database_in(tmp_path)
     to_a_nurse = always(Route.NURSE_REVIEW, "criterion_not_documented")
     draws = iter([0.0, 0.9] * 40)
     fast = create_app(Settings(database_url=url, audit_share=0.1), triage=routed, draw=lambda: next(draws))

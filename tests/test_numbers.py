@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from case_work import NOW, CaseWork
+from databases import database_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -302,7 +303,7 @@ case_of_any_kind = st.fixed_dictionaries(
 def test_totals_equal_the_sum_of_their_parts(
     tmp_path_factory: pytest.TempPathFactory, cases: list[dict[str, object]]
 ) -> None:
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('numbers')}/greenlane.db")
+    store = Store.open(database_in(tmp_path_factory.mktemp("numbers")))
     work = CaseWork(store)
     work.person("ann"), work.person("bob")
     waiting, answered, decisions = 0, 0, 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from case_work import CaseWork
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import always
 from signing_in import sign_in
@@ -27,7 +28,7 @@ PAGE = {"accept": "text/html"}
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path / "models")
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path / "models")
     with TestClient(create_app(settings, triage=always(Route.NURSE_REVIEW)), base_url="http://localhost") as client:
         yield client
 
@@ -119,9 +120,7 @@ def test_a_table_comes_as_csv_and_the_trail_says_who_took_it(client: TestClient,
 
 
 def test_the_threshold_is_set_by_the_deployment(tmp_path: Path) -> None:
-    settings = Settings(
-        database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path / "models", quick_decision_seconds=5
-    )
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path / "models", quick_decision_seconds=5)
     with TestClient(create_app(settings, triage=always(Route.NURSE_REVIEW)), base_url="http://localhost") as client:
         some_work(client.app.state.store)  # type: ignore[attr-defined]  # an ASGI app's type has no state
         sign_in(client, Role.LEAD)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProviderServer, tls_of_own_authority
 from joserfc.jwk import OctKey, RSAKey
@@ -44,7 +45,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
 
     def start(provider: IdentityProviderServer, **settings: Any) -> TestClient:
         given = {
-            "GREENLANE_DATABASE_URL": f"sqlite:///{tmp_path}/greenlane.db",
+            "GREENLANE_DATABASE_URL": database_in(tmp_path),
             "GREENLANE_MODEL_DIR": str(tmp_path),
             "GREENLANE_PUBLIC_URL": HERE,
             "GREENLANE_OIDC_ISSUER": provider.issuer,
@@ -326,7 +327,7 @@ def test_a_setting_that_would_not_be_safe_stops_the_start(variable: str, value: 
 
 def test_an_authority_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     settings = Settings(
-        database_url=f"sqlite:///{tmp_path}/greenlane.db",
+        database_url=database_in(tmp_path),
         public_url=HERE,
         oidc_client_id=CLIENT_ID,
         oidc_issuer="https://login.example.org",

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from databases import database_in
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from serving_cases import request_body, routed
@@ -83,7 +84,7 @@ TEMPLATES = Path(__file__).parents[1] / "serving" / "templates"
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("pages")
-    settings = Settings(database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder)
+    settings = Settings(database_url=database_in(folder), model_dir=folder)
     with TestClient(create_app(settings, triage=routed), follow_redirects=False) as client:
         yield client
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,7 +88,7 @@ def page_of(
 
 
 def client_of(tmp_path: Path, triage: Any = routed, draw: Callable[[], float] = lambda: 1.0) -> TestClient:
-    url = f"sqlite:///{tmp_path}/greenlane.db"
+    url = database_in(tmp_path)
     client = TestClient(create_app(Settings(database_url=url, model_dir=tmp_path), triage=triage, draw=draw))
     sign_in(client)
     return client

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from databases import database_in
 from sqlalchemy import select
 
 from serving.errors import PersonRefusedError
@@ -22,7 +23,7 @@ PASSWORD = "a long enough password"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    store = Store.open(database_in(tmp_path))
     yield store
     store.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from running_server import ROOT, RunningServer
 from serving_cases import routed
@@ -32,7 +33,7 @@ from serving.tables import TrailRow
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path)
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path)
     with TestClient(create_app(settings, triage=routed), follow_redirects=False) as client:
         yield client
 
@@ -191,7 +192,7 @@ def greenlane(tmp_path: Path, *arguments: str, stdin: str = "") -> Done:
         commands,
         ["people", *arguments],
         input=stdin,
-        env={"GREENLANE_DATABASE_URL": f"sqlite:///{tmp_path}/greenlane.db"},
+        env={"GREENLANE_DATABASE_URL": database_in(tmp_path)},
     )
     assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
     return Done(result.exit_code, result.stdout, result.stderr)

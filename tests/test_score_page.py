@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from page_reading import without_varying
@@ -28,9 +29,7 @@ NUMBERS = ("0.973", "0.941", "+1.84")
 
 def app_of(folder: Path, triage: Any = routed, draw: Callable[[], float] = lambda: 1.0) -> FastAPI:
     folder.mkdir(exist_ok=True)
-    return create_app(
-        Settings(database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder), triage=triage, draw=draw
-    )
+    return create_app(Settings(database_url=database_in(folder), model_dir=folder), triage=triage, draw=draw)
 
 
 def submitted(client: TestClient) -> str:

@@ -169,6 +169,23 @@ def test_a_key_with_nul_is_refused_by_name(client: TestClient, field: str) -> No
     assert (problem["field"].split(".")[-1], problem["message"]) == (field, "must not hold a NUL character")
 
 
+def test_moments_at_both_ends_of_the_calendar_are_read_whatever_the_server_s_zone_is(
+    client: TestClient, store: Store, url: str
+) -> None:
+    ends = {"PA-first": "0001-01-01T00:00:00Z", "PA-last": "9999-12-01T23:00:00Z"}
+    for external_id, moment in ends.items():
+        accepted(client, external_id, received_at=moment)
+    for zone in ("America/New_York", "Pacific/Kiritimati", "UTC"):
+        with store.writing() as session:
+            session.execute(text(f"ALTER ROLE CURRENT_USER SET TimeZone = '{zone}'"))
+        other = Store.open(url)
+        stored = {case.external_id: other.request(case.authorization_id) for case in other.cases(limit=200)}
+        assert {ends[name] for name in ends} == {
+            stored[name].request.received_at.isoformat().replace("+00:00", "Z") for name in ends
+        }
+        other.close()
+
+
 # The last one: it empties what later tables held.
 def test_migrations_go_back_and_forth_with_cases_in_the_tables(client: TestClient, store: Store) -> None:
     case = accepted(client, "PA-kept", f"{NOTE} {ODD}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +47,7 @@ def certified(request: AuthorizationRequest) -> TriageResult:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    url = f"sqlite:///{tmp_path}/greenlane.db"
+    url = database_in(tmp_path)
     with TestClient(create_app(Settings(database_url=url, model_dir=tmp_path), triage=certified)) as client:
         yield client
 

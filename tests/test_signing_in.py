@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import request_body, routed
 from signing_in import PASSWORD, add_person, sign_in, sign_in_again
@@ -35,7 +36,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     started: list[TestClient] = []
 
     def start(base_url: str = "http://127.0.0.1", **settings: Any) -> TestClient:
-        given = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path, **settings)
+        given = Settings(database_url=database_in(tmp_path), model_dir=tmp_path, **settings)
         client = TestClient(create_app(given, triage=routed), base_url=base_url, follow_redirects=False)
         started.append(client)
         return client

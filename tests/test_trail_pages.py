@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import request_body, routed
 from signing_in import sign_in
@@ -40,7 +41,7 @@ SECRET_NOTE = (
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    url = f"sqlite:///{tmp_path}/greenlane.db"
+    url = database_in(tmp_path)
     with TestClient(create_app(Settings(database_url=url, model_dir=tmp_path), triage=routed)) as client:
         yield client
 
@@ -168,9 +169,9 @@ def test_the_chain_is_verified_on_demand_and_the_finding_is_an_entry(client: Tes
     assert "The trail holds: verified up to entry 7" in holds
     assert "Eve Orr auditor had the trail verified up to entry 7: it holds" in holds
 
-    rows = trail_rows(tmp_path / "greenlane.db")
+    rows = trail_rows(database_in(tmp_path))
     rows[2]["person_id"] = None
-    replace_trail(tmp_path / "greenlane.db", rows)
+    replace_trail(database_in(tmp_path), rows)
     broken = words_of(post(client, auditor, "/trail/verify").text)
     assert "The trail does not hold in one place: entry 3: its hash does not match its content" in broken
     assert "verified up to entry 8: it does not hold at entry 3" in broken
@@ -191,9 +192,9 @@ def test_a_long_trail_is_verified_a_piece_at_a_time_and_then_from_the_beginning_
     assert "Verified up to entry 6 of 11 so far" in words_of(client.get("/trail").text)
 
     assert verify_next(store, auditor, now=NOW, piece=6).complete
-    rows = trail_rows(tmp_path / "greenlane.db")
+    rows = trail_rows(database_in(tmp_path))
     rows[0]["details"] = "{}"
-    replace_trail(tmp_path / "greenlane.db", rows)
+    replace_trail(database_in(tmp_path), rows)
     again = verify_next(store, auditor, now=NOW, piece=100)
     assert again.first is not None
     assert again.first.number == 1

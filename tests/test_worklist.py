@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ ME = Viewer("me", frozenset({"me", "mate"}))
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+    store = Store.open(database_in(tmp_path))
     yield store
     store.close()
 
@@ -48,13 +49,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def refilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store that each example of a property fills anew."""
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('store')}/greenlane.db")
+    store = Store.open(database_in(tmp_path_factory.mktemp("store")))
     yield store
     store.close()
 
 
 def client_of(folder: Path, triage: Any = None, draw: Callable[[], float] = lambda: 1.0) -> TestClient:
-    url = f"sqlite:///{folder}/greenlane.db"
+    url = database_in(folder)
     triage = triage or always(Route.NURSE_REVIEW, "criterion_not_documented")
     client = TestClient(create_app(Settings(database_url=url, model_dir=folder), triage=triage, draw=draw))
     client.headers["accept"] = "text/html"

@@ -1,11 +1,12 @@
-"""What somebody with the database file can do to the trail, for tests that it is found."""
+"""What somebody who owns the database can do to the trail, for tests that it is found."""
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from databases import on_sqlite, stored_rows, writing
+from sqlalchemy import text
 
 from serving.trail import HASHED, Entry
 
@@ -13,27 +14,30 @@ Row = dict[str, Any]
 COLUMNS = (*HASHED, "hash")
 
 
-def trail_rows(database: Path) -> list[Row]:
-    """The trail as it lies in the file, oldest first."""
-    with sqlite3.connect(database) as connection:
-        rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM trail ORDER BY number").fetchall()  # noqa: S608
-    connection.close()
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+def trail_rows(url: str) -> list[Row]:
+    """The trail as it is stored, oldest first; times as text without a zone, in UTC."""
+    found = stored_rows(url, f"SELECT {', '.join(COLUMNS)} FROM trail ORDER BY number")  # noqa: S608
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in found]
+    return [{**row, "at": _plain(row["at"])} for row in rows]
 
 
-def replace_trail(database: Path, rows: list[Row]) -> None:
-    """Write these rows instead, past the triggers, as anybody can who may write to the file."""
-    with sqlite3.connect(database) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        for trigger in ("trail_refuses_update", "trail_refuses_delete", "trail_refuses_replacing"):
-            connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-        connection.execute("DELETE FROM trail")
-        marks = ", ".join("?" * len(COLUMNS))
-        connection.executemany(
-            f"INSERT INTO trail ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
-            [[row[name] for name in COLUMNS] for row in rows],
-        )
-    connection.close()
+def replace_trail(url: str, rows: list[Row]) -> None:
+    """Write these rows instead, past the triggers, as anybody can who owns the tables or may write to the file."""
+    with writing(url) as connection:
+        if on_sqlite():
+            for trigger in ("trail_refuses_update", "trail_refuses_delete", "trail_refuses_replacing"):
+                connection.execute(text(f"DROP TRIGGER IF EXISTS {trigger}"))
+        else:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text("SET LOCAL TimeZone = 'UTC'"))
+        connection.execute(text("DELETE FROM trail"))
+        marks = ", ".join(f":{name}" for name in COLUMNS)
+        if rows:
+            connection.execute(text(f"INSERT INTO trail ({', '.join(COLUMNS)}) VALUES ({marks})"), rows)  # noqa: S608
+
+
+def _plain(moment: str | datetime) -> str:
+    return moment if isinstance(moment, str) else str(moment.astimezone(UTC).replace(tzinfo=None))
 
 
 def hash_of(row: Row) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from complaints import hear_complaints
+from databases import database_in
 from running_server import RunningServer
 from serving_cases import request_body
 from signing_in import PASSWORD
@@ -45,7 +46,7 @@ class CaseDesk:
         requests.write_text("\n".join(json.dumps(body) for body in bodies))
         self.server = RunningServer(folder, "--load", str(requests))
         self.server.start()
-        self.store = Store.open(f"sqlite:///{folder}/greenlane.db")
+        self.store = Store.open(database_in(folder))
         self._people = PeopleStore(self.store)
         self._tokens: dict[str, str] = {}
         self._chromium = chromium

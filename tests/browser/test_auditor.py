@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import pytest
 
 # The folder's conftest.py puts tests/ on the path.
 from complaints import hear_complaints
+from databases import database_in, stored_rows
 from running_server import RunningServer
 from serving_cases import request_body
 from trail_attacks import replace_trail, trail_rows
@@ -46,7 +46,7 @@ class House:
     """A server of this test alone, its database, and a way to be somebody in a browser."""
 
     def __init__(self, folder: Path, browser: Browser) -> None:
-        self.database = folder / "greenlane.db"
+        self.database = database_in(folder)
         samples = folder / "requests.jsonl"
         samples.write_text("\n".join(json.dumps(request_body(f"PA-{n}", NOTE)) for n in (1, 2)))
         self._server = RunningServer(folder, "--load", str(samples))
@@ -58,7 +58,7 @@ class House:
     def signed_in(self, role: Role, name: str, **options: Any) -> Iterator[Page]:
         """A page of a browser in which this person is signed in. Any complaint on its console fails the test."""
         if name not in self._tokens:
-            store = Store.open(f"sqlite:///{self.database}")
+            store = Store.open(self.database)
             people = PeopleStore(store)
             person = people.add(name, name.replace("_", " ").title(), role, now=datetime.now(UTC))
             self._tokens[name] = people.sign_in(person, now=datetime.now(UTC))
@@ -76,19 +76,14 @@ class House:
 
     def entries(self, action: str) -> list[dict[str, Any]]:
         """The details of every stored entry of this kind, oldest first."""
-        with sqlite3.connect(self.database) as connection:
-            rows = connection.execute(
-                "SELECT details FROM trail WHERE action = ? ORDER BY number", (action,)
-            ).fetchall()
-        connection.close()
+        query = "SELECT details FROM trail WHERE action = :action ORDER BY number"
+        rows = stored_rows(self.database, query, {"action": action})
         return [json.loads(details) for (details,) in rows]
 
     def case(self, external_id: str) -> str:
         """Our id of a case."""
-        with sqlite3.connect(self.database) as connection:
-            query = "SELECT authorization_id FROM authorizations WHERE external_id = ?"
-            (found,) = connection.execute(query, (external_id,)).fetchone()
-        connection.close()
+        query = "SELECT authorization_id FROM authorizations WHERE external_id = :external_id"
+        ((found,),) = stored_rows(self.database, query, {"external_id": external_id})
         return str(found)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from case_work import CaseWork
 from complaints import hear_complaints
+from databases import database_in
 from running_server import RunningServer
 from sqlalchemy import select
 
@@ -33,7 +34,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServ
     folder = tmp_path_factory.mktemp("numbers")
     server = RunningServer(folder)
     server.start()
-    store = Store.open(f"sqlite:///{folder}/greenlane.db")
+    store = Store.open(database_in(folder))
     work, now = CaseWork(store), datetime.now(UTC)
     for name, minutes in (("ann", 10), ("bob", 0)):
         work.person(name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 from complaints import hear_complaints
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from serving_cases import request_body, routed
@@ -183,7 +184,7 @@ def test_nothing_is_cut_off_on_a_small_or_zoomed_window(
 @pytest.fixture
 def written(tmp_path: Path) -> Iterator[tuple[str, FastAPI, str]]:
     """A service with a page that has one form with a draft: address, application and case."""
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path)
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path)
     app = create_app(settings, triage=routed)
     case = app.state.service.submit(json.dumps(request_body()).encode()).authorization_id
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from databases import database_in, stored_rows, writing
+from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -64,11 +64,11 @@ def running(folder: Path) -> Iterator[RunningServer]:
 @pytest.fixture
 def served(running: RunningServer, folder: Path) -> RunningServer:
     """The server with nothing claimed, done or saved yet."""
-    with closing(sqlite3.connect(folder / "greenlane.db")) as connection, connection:
-        connection.execute("UPDATE authorizations SET assigned_to = NULL, assigned_at = NULL")
-        connection.execute("UPDATE people SET active = false")
+    with writing(running.database_url) as connection:
+        connection.execute(text("UPDATE authorizations SET assigned_to = NULL, assigned_at = NULL"))
+        connection.execute(text("UPDATE people SET active = false"))
         for table in ("case_actions", "saved_views", "last_looks"):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
+            connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608  (our own names)
     return running
 
 
@@ -77,7 +77,7 @@ def opened(chromium: Browser, served: RunningServer, folder: Path) -> Iterator[C
     """Opens the worklist in a browser of somebody who is signed in. Any error on a console fails the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
-    store = Store.open(f"sqlite:///{folder}/greenlane.db")
+    store = Store.open(database_in(folder))
     people = PeopleStore(store)
 
     def open_as(name: str, role: Role = Role.NURSE, **options: Any) -> Page:
@@ -98,16 +98,15 @@ def opened(chromium: Browser, served: RunningServer, folder: Path) -> Iterator[C
     assert complaints == []
 
 
-def stored(folder: Path, query: str, *values: str) -> list[Any]:
-    with closing(sqlite3.connect(folder / "greenlane.db")) as connection:
-        return connection.execute(query, values).fetchall()
+def stored(folder: Path, query: str, **values: str) -> list[Any]:
+    return stored_rows(database_in(folder), query, values)
 
 
 def holder(folder: Path, external_id: str) -> str | None:
     found = stored(
         folder,
-        "SELECT display_name FROM authorizations LEFT JOIN people ON person_id = assigned_to WHERE external_id = ?",
-        external_id,
+        "SELECT display_name FROM authorizations LEFT JOIN people ON person_id = assigned_to WHERE external_id = :case",
+        case=external_id,
     )
     name: str | None = found[0][0]
     return name
@@ -197,7 +196,7 @@ def test_a_filter_is_chosen_saved_and_opens_first(opened: Callable[..., Page], f
     page.get_by_label("Name").fill("Urgent Medicaid")
     page.get_by_label("opens first").check()
     page.get_by_role("button", name="Save", exact=True).click()
-    assert stored(folder, "SELECT name, is_default FROM saved_views") == [("Urgent Medicaid", 1)]
+    assert stored(folder, "SELECT name, is_default FROM saved_views") == [("Urgent Medicaid", True)]
     page.goto("/")
     assert page.locator(".total").inner_text() == "6"
     page.get_by_role("link", name="Without: medicaid").click()

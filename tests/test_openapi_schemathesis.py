@@ -1,0 +1,45 @@
+"""The interface does what its OpenAPI document says, whatever is sent: no 500, no status, type or field beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from running_server import ROOT, RunningServer
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 100
+
+
+def test_nothing_that_is_sent_is_answered_otherwise_than_documented(tmp_path: Path) -> None:
+    pytest.importorskip("schemathesis", reason="needs the package schemathesis")
+    server = RunningServer(tmp_path)
+    server.start()
+    try:
+        # The command of CONTRIBUTING.md, for a shorter time; schemathesis.toml says which answers are checked.
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "schemathesis.toml")),
+                *("run", f"{server.url}/openapi.json", "--max-time", str(SECONDS), "--no-color"),
+            ],
+            # Its folder of what it keeps between runs comes to lie here.
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+        generated = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
+        assert generated is not None
+        assert int(generated[1]) == int(generated[2]) >= 100
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+    finally:
+        server.close()
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
