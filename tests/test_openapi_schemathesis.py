@@ -25,7 +25,7 @@ def test_nothing_that_is_sent_is_answered_otherwise_than_documented(tmp_path: Pa
         # The command of CONTRIBUTING.md, for a shorter time; schemathesis.toml says which answers are checked.
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "schemathesis.toml")),
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "tests" / "schemathesis.toml")),
                 *("run", f"{server.url}/openapi.json", "--max-time", str(SECONDS), "--no-color"),
             ],
             # Its folder of what it keeps between runs comes to lie here.
