@@ -203,6 +203,13 @@ class ExportError(ServingError):
     title = "The export cannot be written"
 
 
+class BackupError(ServingError):
+    """A store cannot be copied to a file or made from one; the message names the file."""
+
+    slug = "backup"
+    title = "The store cannot be copied"
+
+
 class UnknownPolicyError(ServingError):
     """No coverage policy has this id, or a directory holds none."""
 
