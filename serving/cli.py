@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from serving.audit_cli import audit_app
 from serving.backup_commands import backup, restore
+from serving.doctor_command import doctor
 from serving.opened_store import opened_store as _store
 from serving.people_commands import people_app
 
@@ -78,6 +79,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(people_app, name="people")
 app.command("backup")(backup)
 app.command("restore")(restore)
+app.command("doctor")(doctor)
 
 
 class ResultFormat(StrEnum):

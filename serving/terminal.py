@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -12,6 +13,9 @@ from rich.text import Text
 from features.types import AuthorizationRequest
 from models.types import Route, TriageResult
 from serving.fact_words import spoken
+
+if TYPE_CHECKING:
+    from serving.doctor import Finding
 
 _NARROWEST = 120
 """Columns where the output is no terminal: wide enough that an id is never folded."""
@@ -23,6 +27,20 @@ def show(renderable: RenderableType) -> None:
     if not console.is_terminal:
         console = Console(width=_NARROWEST)
     console.print(renderable)
+
+
+def finding_table(findings: Sequence[Finding]) -> Table:
+    """Check, state, what was found and what to do: one line a finding."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("Check", "State"):
+        table.add_column(title, no_wrap=True)
+    for title in ("Found", "What to do"):
+        table.add_column(title, overflow="fold")
+    colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    for finding in findings:
+        state = Text(finding.state, style=colours[finding.state])
+        table.add_row(Text(finding.check), state, Text(finding.found), Text(finding.advice))
+    return table
 
 
 def result_table(results: Sequence[tuple[AuthorizationRequest, TriageResult]]) -> Table:
