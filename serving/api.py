@@ -11,11 +11,12 @@ from fastapi.responses import JSONResponse, Response
 from features.request import EXAMPLE_REQUEST
 from features.types import Document
 from models.types import Route
-from serving.deps import Body, Service
+from serving.callers import Body, Looking, Previewing, Submitting
 from serving.errors import InvalidParameterError, StoreUnavailableError
 from serving.paging import cursor_after, position_of
 from serving.problems import PROBLEM_TYPE
 from serving.schemas import CaseListBody, DocumentTextBody, HealthBody, ReadinessBody, TriageResultBody
+from serving.store import Store
 from serving.stored_case import ListedCase
 
 PAGE_SIZE = 50
@@ -36,6 +37,20 @@ _DOCUMENTS_EXAMPLE = {
 }
 
 
+_OF_EVERY_CALL = (401, 403, 429)
+_PROBLEM_TITLES = {
+    400: "Not JSON",
+    401: "No valid API key",
+    403: "The key lacks the scope",
+    404: "Unknown",
+    409: "Other content",
+    413: "Too large",
+    422: "Refused",
+    429: "Too many calls",
+    503: "No store",
+}
+
+
 def _body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
     content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
@@ -43,9 +58,9 @@ def _body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/ProblemBody"}
-    titles = {400: "Not JSON", 404: "Unknown", 409: "Other content", 413: "Too large", 422: "Refused", 503: "No store"}
     return {
-        status: {"description": titles[status], "content": {PROBLEM_TYPE: {"schema": schema}}} for status in statuses
+        status: {"description": _PROBLEM_TITLES[status], "content": {PROBLEM_TYPE: {"schema": schema}}}
+        for status in sorted({*statuses, *_OF_EVERY_CALL})
     }
 
 
@@ -69,7 +84,7 @@ def _json(text: str, status: int = 200) -> Response:
     summary="Store and triage one request",
     tags=["authorizations"],
 )
-def post_authorization(body: Body, service: Service) -> Response:
+def post_authorization(service: Submitting, body: Body) -> Response:
     """The external_id is the idempotency key: send again after any failure, there will be one case."""
     submission = service.submit(body)
     answer = _json(submission.result, 201 if submission.created else 200)
@@ -83,7 +98,7 @@ def post_authorization(body: Body, service: Service) -> Response:
     summary="The stored result",
     tags=["authorizations"],
 )
-def get_authorization(authorization_id: str, service: Service) -> Response:
+def get_authorization(authorization_id: str, service: Looking) -> Response:
     """The latest result of one stored request."""
     return _json(service.result(authorization_id))
 
@@ -95,7 +110,7 @@ def get_authorization(authorization_id: str, service: Service) -> Response:
     summary="Add documents and triage again",
     tags=["authorizations"],
 )
-def post_documents(authorization_id: str, body: Body, service: Service) -> Response:
+def post_documents(authorization_id: str, service: Submitting, body: Body) -> Response:
     """The earlier result stays in the history. Documents that are stored already are not added twice."""
     return _json(service.add_documents(authorization_id, body))
 
@@ -110,7 +125,7 @@ def post_documents(authorization_id: str, body: Body, service: Service) -> Respo
 def get_document_text(
     authorization_id: str,
     number: Annotated[int, Path(ge=1, le=MOST_DOCUMENTS, description="From 1, in the order they came")],
-    service: Service,
+    service: Looking,
 ) -> JSONResponse:
     """Documents are numbered because their ids are the sender's, who may put a name there.
 
@@ -126,7 +141,7 @@ def get_document_text(
     summary="Triage without storing",
     tags=["triage"],
 )
-def post_triage(body: Body, service: Service) -> Response:
+def post_triage(service: Previewing, body: Body) -> Response:
     """The same answer as for a stored request, without the draw for the blind audit."""
     return _json(service.preview(body))
 
@@ -139,7 +154,7 @@ def post_triage(body: Body, service: Service) -> Response:
     tags=["authorizations"],
 )
 def list_authorizations(
-    service: Service,
+    service: Looking,
     status: Literal["received", "triaged"] | None = None,
     route: Route | None = None,
     due_before: Annotated[datetime | None, Query(description="RFC 3339 with a time zone")] = None,
@@ -168,11 +183,12 @@ def healthz() -> JSONResponse:
     summary="Ready",
     tags=["operations"],
 )
-def readyz(request: Request, service: Service) -> JSONResponse:
+def readyz(request: Request) -> JSONResponse:
     """Ready when database and pipeline work. Without a model it is degraded: every request goes to a nurse."""
+    store: Store = request.app.state.store
     checks: dict[str, str] = {"database": "ok", **request.app.state.readiness()}
     try:
-        service.check_store()
+        store.check()
     except StoreUnavailableError as error:
         checks["database"] = str(error)
     if checks["database"] != "ok" or checks["pipeline"] != "ok":

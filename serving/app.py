@@ -34,23 +34,24 @@ from serving import (
     trail_pages,
     worklist_pages,
 )
-from serving.case_actions import CaseActions
 from serving.documents.pool import ReadingPool
-from serving.drafts import DraftStore
 from serving.errors import NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
+from serving.key_check import KeyCheck
+from serving.key_store import KeyStore
 from serving.metrics import Metrics
 from serving.not_signed_in import answer_not_signed_in, answer_stale_form
 from serving.oidc import provider_of
-from serving.people_store import PeopleStore
 from serving.reading import Reader
+from serving.request_rate import RequestRate
+from serving.safe_start import refuse_calls_without_keys
 from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
 from serving.service import AuthorizationService, Triage
 from serving.settings import Settings
 from serving.sight_rate import SightRate
 from serving.sign_in_limit import SignInLimit
 from serving.store import Store
-from serving.worklist_counts import WorklistCounts
+from serving.tenant_rooms import TenantRooms
 
 _log = logging.getLogger("greenlane.serving")
 
@@ -66,8 +67,9 @@ def create_app(
 
     ``triage`` replaces the champion model's triage; ``draw`` the blind audit's random numbers; ``migrate`` also
     migrates a database that is not SQLite. Raises StoreUnavailableError where the database cannot be opened, and
-    SettingsError for a certificate file of the identity provider that cannot be read.
+    SettingsError for settings that are not safe, and a certificate file of the identity provider that cannot be read.
     """
+    refuse_calls_without_keys(settings)
     store = Store.open(settings.database_url, migrate_always=migrate)
     metrics = Metrics()
     reader = Reader.load(settings)
@@ -91,16 +93,17 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.settings = settings
-    app.state.service = service
     app.state.store = store
-    app.state.people = PeopleStore(store)
+    app.state.rooms = rooms = TenantRooms(store, service, undo_window=timedelta(minutes=settings.undo_minutes))
+    # The default tenant's, for the command that starts the service. Endpoints go to the room of who asks.
+    default = rooms.of(store.tenant)
+    app.state.service, app.state.people, app.state.drafts = default.service, default.people, default.drafts
+    app.state.key_check = KeyCheck(KeyStore(store))
+    app.state.request_rate = RequestRate()
     app.state.documents = documents
     app.state.sight_rate = SightRate()
-    app.state.drafts = DraftStore(store)
-    app.state.sign_in_limit = SignInLimit()
+    app.state.sign_in_limit = SignInLimit(store)
     app.state.identity_provider = provider_of(settings)
-    app.state.actions = CaseActions(store, undo_window=timedelta(minutes=settings.undo_minutes))
-    app.state.worklist_counts = WorklistCounts(store)
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
@@ -127,8 +130,7 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     stopping = threading.Event()
-    service: AuthorizationService = app.state.service
-    recovery = threading.Thread(target=_recover, args=(service, stopping), name="recovery", daemon=True)
+    recovery = threading.Thread(target=_recover, args=(app.state.rooms, stopping), name="recovery", daemon=True)
     recovery.start()
     yield
     stopping.set()
@@ -137,9 +139,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store.close()
 
 
-def _recover(service: AuthorizationService, stopping: threading.Event) -> None:
+def _recover(rooms: TenantRooms, stopping: threading.Event) -> None:
     try:
-        service.recover(stopping=stopping)
+        # Also of tenants that are not active any more: what was accepted is triaged.
+        for each in rooms.tenants.everyone():
+            rooms.of(each.tenant).service.recover(stopping=stopping)
     except ServingError as error:
         _log.error("recovery stopped: %s", error)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from serving.opened_store import opened_store
+from serving.opened_store import OfTenant, opened_store
 
 audit_app = typer.Typer(
     help="The trail: who saw and did what, when.",
@@ -70,12 +70,13 @@ def audit_show(
     output: Annotated[
         TrailFormat | None, typer.Option("--format", help="Table on a terminal, JSON Lines otherwise.")
     ] = None,
+    tenant: OfTenant = "default",
 ) -> None:
     """Print entries, oldest first."""
     from serving.trail_output import entry_table, json_lines, trail_filter
 
     chosen = output or (TrailFormat.TABLE if sys.stdout.isatty() else TrailFormat.JSONL)
-    with opened_store() as store:
+    with opened_store(tenant) as store:
         wanted = trail_filter(store, case, person, since.replace(tzinfo=UTC) if since else None)
         if chosen is TrailFormat.JSONL:
             for line in json_lines(store, wanted):

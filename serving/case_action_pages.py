@@ -17,7 +17,7 @@ from features.types import Document
 from serving.action_forms import Content, Fields, content_of
 from serving.case_actions import CaseActions
 from serving.corrections import Place, SeveralPlacesError, correction_of
-from serving.deps import Director, Form, Reader, Service, Worker
+from serving.deps import Actions, Director, Form, Reader, Service, Worker
 from serving.done_view import happened_since
 from serving.errors import ActionRefusedError, CaseChangedError, UnknownAuthorizationError
 from serving.fact_words import spoken
@@ -47,14 +47,6 @@ _HEADINGS = {
 }
 _CONTEXT = 60
 """So many characters are shown on each side of words that stand in several places."""
-
-
-def case_actions(request: Request) -> CaseActions:
-    """The actions of this application."""
-    return cast("CaseActions", request.app.state.actions)
-
-
-Actions = Annotated[CaseActions, Depends(case_actions)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,11 @@ from typer.core import TyperGroup
 from serving.audit_cli import audit_app
 from serving.backup_commands import backup, restore
 from serving.doctor_command import doctor
+from serving.key_commands import keys_app
+from serving.opened_store import OfTenant
 from serving.opened_store import opened_store as _store
 from serving.people_commands import people_app
+from serving.tenant_commands import tenants_app
 
 if TYPE_CHECKING:
     from serving.documents.pool import ReadingPool
@@ -80,6 +83,8 @@ app.add_typer(people_app, name="people")
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("doctor")(doctor)
+app.add_typer(keys_app, name="keys")
+app.add_typer(tenants_app, name="tenants")
 
 
 class ResultFormat(StrEnum):
@@ -334,11 +339,12 @@ def export_decisions_command(
         datetime | None,
         typer.Option("--since", formats=["%Y-%m-%d"], help="Only requests that came on this day (UTC) or later."),
     ] = None,
+    tenant: OfTenant = "default",
 ) -> None:
     """Write past requests with their decisions in the columns that training reads."""
     from serving.decision_export import export_decisions
 
-    with _store() as store:
+    with _store(tenant) as store:
         done = export_decisions(store, out, since=since.replace(tzinfo=UTC) if since else None)
     typer.echo(f"{done.cases} cases in {out}, {done.undecided} of them not decided yet")
     if done.unweighed:
@@ -348,11 +354,12 @@ def export_decisions_command(
 @export_app.command("corrections")
 def export_corrections_command(
     out: Annotated[Path, typer.Argument(help="File to write: .jsonl. It will hold words of notes.")],
+    tenant: OfTenant = "default",
 ) -> None:
     """Write what people corrected in what was read, with offsets, for those who improve the reading."""
     from serving.correction_export import export_corrections
 
-    with _store() as store:
+    with _store(tenant) as store:
         count = export_corrections(store, out)
     typer.echo(f"{count} corrections in {out}")
 
@@ -360,11 +367,12 @@ def export_corrections_command(
 @import_app.command("decisions")
 def import_decisions_command(
     files: Annotated[list[str], typer.Argument(help="Decisions as JSON Lines; - reads standard input.")],
+    tenant: OfTenant = "default",
 ) -> None:
     """Record decisions that people made in another system. Those recorded before stay as they are."""
     from serving.decision_files import record_decisions
 
-    with _store() as store:
+    with _store(tenant) as store:
         lines = list(record_decisions(store, files))
     failed = _name_failures((line.place, line.problems) for line in lines)
     new = sum(line.new for line in lines)
@@ -379,27 +387,31 @@ _By = Annotated[str | None, typer.Option("--by", help="Who switches (default: th
 
 
 @fast_track_app.command("off")
-def fast_track_off(why: _Why, family: _Families = None, every: _Every = False, by: _By = None) -> None:
+def fast_track_off(
+    why: _Why, family: _Families = None, every: _Every = False, by: _By = None, tenant: OfTenant = "default"
+) -> None:
     """From now on every request of a family goes to a nurse."""
-    _switch_fast_track(family or [], every, off=True, by=by, why=why)
+    _switch_fast_track(family or [], every, off=True, by=by, why=why, tenant=tenant)
 
 
 @fast_track_app.command("on")
-def fast_track_on(why: _Why, family: _Families = None, every: _Every = False, by: _By = None) -> None:
+def fast_track_on(
+    why: _Why, family: _Families = None, every: _Every = False, by: _By = None, tenant: OfTenant = "default"
+) -> None:
     """Let a family's requests be fast-tracked again, where its certificate covers them."""
-    _switch_fast_track(family or [], every, off=False, by=by, why=why)
+    _switch_fast_track(family or [], every, off=False, by=by, why=why, tenant=tenant)
 
 
 @fast_track_app.command("status")
-def fast_track_status() -> None:
+def fast_track_status(tenant: OfTenant = "default") -> None:
     """Print every family's switch: on or off, since when, by whom, why."""
     from serving.fast_track_output import switch_lines
 
-    with _store() as store:
+    with _store(tenant) as store:
         _print(switch_lines(store))
 
 
-def _switch_fast_track(families: list[str], every: bool, *, off: bool, by: str | None, why: str) -> None:
+def _switch_fast_track(families: list[str], every: bool, *, off: bool, by: str | None, why: str, tenant: str) -> None:
     import getpass
 
     from serving.fast_track_output import known_families
@@ -407,7 +419,7 @@ def _switch_fast_track(families: list[str], every: bool, *, off: bool, by: str |
     asked = known_families(families, every=every)
     if not why.strip():
         raise typer.BadParameter("must say why", param_hint="--why")
-    with _store() as store:
+    with _store(tenant) as store:
         store.switch_fast_track(
             asked, off=off, switched_by=by or getpass.getuser(), why=" ".join(why.split()), now=datetime.now(UTC)
         )

@@ -13,6 +13,8 @@ COOKIE = "greenlane_sign_in"
 """Holds a browser's sign-in token."""
 FORM_COOKIE = "greenlane_form"
 """Holds what the sign-in form must bring back, so that no other page can sign a browser in as somebody else."""
+ORGANIZATION_COOKIE = "greenlane_organization"
+"""Holds the organization that was last signed in to from this browser, where there are several."""
 OIDC_COOKIE = "greenlane_oidc"
 """Holds one attempt to sign in through the identity provider."""
 

@@ -1,4 +1,7 @@
-"""What endpoints ask for, as annotations that read like sentences."""
+"""What the endpoints of pages ask for, as annotations that read like sentences.
+
+Which tenant's it is follows from who is signed in. The interface under /v1/ asks in serving/callers.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
+from serving.case_actions import CaseActions
 from serving.cookies import COOKIE, read_cookie
 from serving.drafts import DraftStore
 from serving.errors import BodyTooLargeError, NotAllowedError, NotSignedInError, StaleFormError
@@ -18,33 +22,9 @@ from serving.people import SignedIn
 from serving.people_store import PeopleStore
 from serving.roles import Permission
 from serving.service import AuthorizationService
-
-_PATIENCE = 4
-"""A body over the limit is read, and dropped, up to this many times the limit, so that the sender gets the 413."""
-
-
-def authorization_service(request: Request) -> AuthorizationService:
-    """The service of this application."""
-    return cast("AuthorizationService", request.app.state.service)
-
-
-async def received_body(request: Request) -> bytes:
-    """The body's bytes. Raises BodyTooLargeError over the limit."""
-    limit: int = request.app.state.settings.body_limit
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= limit:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-            if size > limit * _PATIENCE:
-                break
-    if size > limit:
-        raise BodyTooLargeError(f"the body is larger than {limit} bytes; send fewer or smaller documents")
-    return b"".join(chunks)
-
+from serving.store import Store
+from serving.tenant_rooms import TenantRoom, TenantRooms
+from serving.worklist_counts import WorklistCounts
 
 FORM_LIMIT = 1_000_000
 """Largest posted form in bytes: a letter of three hundred pages."""
@@ -53,28 +33,27 @@ _SEEN_AGAIN = timedelta(seconds=15)
 """So old a sign-in's last sign of life may be: a page of twenty requests writes it once."""
 
 
-def people_store(request: Request) -> PeopleStore:
-    """Where this application keeps people."""
-    return cast("PeopleStore", request.app.state.people)
+async def tenant_rooms(request: Request) -> TenantRooms:
+    """The rooms of this application's tenants."""
+    return cast("TenantRooms", request.app.state.rooms)
 
 
-def draft_store(request: Request) -> DraftStore:
-    """Where this application keeps drafts."""
-    return cast("DraftStore", request.app.state.drafts)
+Rooms = Annotated[TenantRooms, Depends(tenant_rooms)]
 
 
-def signed_in(request: Request, people: Annotated[PeopleStore, Depends(people_store)]) -> SignedIn:
+def signed_in(request: Request, rooms: Rooms) -> SignedIn:
     """Who is signed in, and their idle time starts again. Raises NotSignedInError.
 
     ``request.state.who`` remembers them for the page of an error.
     """
     token = read_cookie(request, COOKIE)
     now = datetime.now(UTC)
-    who = people.signed_in(token, now=now) if token else None
-    if who is None:
+    room = rooms.of_sign_in(token)
+    who = room.people.signed_in(token, now=now) if room is not None else None
+    if room is None or who is None:
         raise NotSignedInError("sign in first")
     if now - who.last_seen_at > _SEEN_AGAIN:
-        people.seen(token, now=now)
+        room.people.seen(token, now=now)
         who = replace(who, last_seen_at=now)
     request.state.who = who
     return who
@@ -113,8 +92,46 @@ def same_token(given: object, expected: str) -> bool:
 
 
 Who = Annotated[SignedIn, Depends(signed_in)]
-People = Annotated[PeopleStore, Depends(people_store)]
-Drafts = Annotated[DraftStore, Depends(draft_store)]
+
+
+async def room_of(who: Who, rooms: Rooms) -> TenantRoom:
+    """The room of who is signed in."""
+    return rooms.of(who.person.tenant)
+
+
+Room = Annotated[TenantRoom, Depends(room_of)]
+
+
+async def _service(room: Room) -> AuthorizationService:
+    return room.service
+
+
+async def _store(room: Room) -> Store:
+    return room.store
+
+
+async def _people(room: Room) -> PeopleStore:
+    return room.people
+
+
+async def _drafts(room: Room) -> DraftStore:
+    return room.drafts
+
+
+async def _actions(room: Room) -> CaseActions:
+    return room.actions
+
+
+async def _counts(room: Room) -> WorklistCounts:
+    return room.worklist_counts
+
+
+Service = Annotated[AuthorizationService, Depends(_service)]
+Cases = Annotated[Store, Depends(_store)]
+People = Annotated[PeopleStore, Depends(_people)]
+Drafts = Annotated[DraftStore, Depends(_drafts)]
+Actions = Annotated[CaseActions, Depends(_actions)]
+Counts = Annotated[WorklistCounts, Depends(_counts)]
 SentForm = Annotated[FormData, Depends(form_fields)]
 """A form from somebody who is not signed in."""
 Form = Annotated[FormData, Depends(posted_form)]
@@ -122,5 +139,3 @@ Reader = Annotated[SignedIn, Depends(allowed(Permission.READ_CASES))]
 Worker = Annotated[SignedIn, Depends(allowed(Permission.WORK_ON_CASES))]
 Director = Annotated[SignedIn, Depends(allowed(Permission.DETERMINE_ADVERSELY))]
 Administrator = Annotated[SignedIn, Depends(allowed(Permission.KEEP_PEOPLE))]
-Service = Annotated[AuthorizationService, Depends(authorization_service)]
-Body = Annotated[bytes, Depends(received_body)]

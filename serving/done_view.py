@@ -165,7 +165,15 @@ def names_of(session: Session, tenant: str) -> dict[str, Person]:
     """Everybody of the tenant by id."""
     rows = session.scalars(select(PersonRow).where(PersonRow.tenant == tenant).order_by(PersonRow.display_name))
     return {
-        row.person_id: Person(row.person_id, row.sign_in_name, row.display_name, Role(row.role), row.team, row.active)
+        row.person_id: Person(
+            row.person_id,
+            row.sign_in_name,
+            row.display_name,
+            Role(row.role),
+            row.team,
+            row.active,
+            tenant=row.tenant,
+        )
         for row in rows
     }
 

@@ -41,9 +41,7 @@ class DraftStore:
         if sum(map(len, fields.values())) > LONGEST_DRAFT:
             raise BodyTooLargeError(f"a draft may be {LONGEST_DRAFT} characters")
         with self._store.writing() as session:
-            case = session.get(AuthorizationRow, authorization_id)
-            if case is None or case.tenant != self._store.tenant:
-                raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+            self._must_be_ours(session, authorization_id)
             if any(value.strip() for value in fields.values()):
                 session.merge(
                     DraftRow(
@@ -58,19 +56,29 @@ class DraftStore:
                 clear_draft(session, person_id, authorization_id, form)
 
     def load(self, person_id: str, authorization_id: str, form: str) -> dict[str, str]:
-        """The fields of one form, empty where nothing is kept."""
+        """The fields of one form, empty where nothing is kept. Raises UnknownAuthorizationError."""
         return self.drafts_of(person_id, authorization_id).get(form, {})
 
     def drafts_of(self, person_id: str, authorization_id: str) -> dict[str, dict[str, str]]:
-        """The fields of every form that this person has begun on this case, by the form's name: for templates."""
+        """The fields of every form that this person has begun on this case, by the form's name: for templates.
+
+        Raises UnknownAuthorizationError.
+        """
         query = select(DraftRow).where(DraftRow.person_id == person_id, DraftRow.authorization_id == authorization_id)
         with self._store.reading() as session:
+            self._must_be_ours(session, authorization_id)
             return {row.form: json.loads(row.content) for row in session.scalars(query)}
 
     def clear(self, person_id: str, authorization_id: str, form: str) -> None:
-        """Forget a draft: it was sent, or thrown away."""
+        """Forget a draft: it was sent, or thrown away. Raises UnknownAuthorizationError."""
         with self._store.writing() as session:
+            self._must_be_ours(session, authorization_id)
             clear_draft(session, person_id, authorization_id, form)
+
+    def _must_be_ours(self, session: Session, authorization_id: str) -> None:
+        case = session.get(AuthorizationRow, authorization_id)
+        if case is None or case.tenant != self._store.tenant:
+            raise UnknownAuthorizationError("authorization_id: no authorization has this id")
 
 
 def clear_draft(session: Session, person_id: str, authorization_id: str, form: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -11,6 +12,11 @@ class ServingError(Exception):
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something failed on our side"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the answer's head says beside the status."""
+        return {}
 
 
 class UnreadableBodyError(ServingError):
@@ -71,6 +77,53 @@ class StoreUnavailableError(ServingError):
     status = 503
     slug = "store-unavailable"
     title = "The database cannot be used right now"
+
+
+class KeyNeededError(ServingError):
+    """A call without an API key, or with one that is not valid."""
+
+    status = 401
+    slug = "key-needed"
+    title = "A valid API key is needed"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """RFC 6750, 3."""
+        return {"WWW-Authenticate": 'Bearer realm="greenlane"'}
+
+
+class ScopeNeededError(ServingError):
+    """The API key is valid and does not allow this call."""
+
+    status = 403
+    slug = "scope-needed"
+    title = "The API key does not allow this"
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"the key does not have the scope {scope}")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """RFC 6750, 3.1."""
+        return {"WWW-Authenticate": f'Bearer realm="greenlane", error="insufficient_scope", scope="{self.scope}"'}
+
+
+class TooManyRequestsError(ServingError):
+    """The API key makes more calls than it may; ``seconds`` from now the next may be made."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many calls"
+
+    def __init__(self, message: str, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(message)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """RFC 9110, 10.2.3."""
+        return {"Retry-After": str(self.seconds)}
 
 
 class NotSignedInError(ServingError):
@@ -162,6 +215,38 @@ class UnknownPersonError(ServingError):
     status = 404
     slug = "unknown-person"
     title = "Nobody has this id"
+
+
+class UnknownTenantError(ServingError):
+    """No tenant has this id."""
+
+    status = 404
+    slug = "unknown-tenant"
+    title = "No tenant has this id"
+
+
+class TenantRefusedError(ServingError):
+    """A tenant cannot be added or changed as asked; the message names the field."""
+
+    status = 422
+    slug = "tenant-refused"
+    title = "This cannot be kept about a tenant"
+
+
+class UnknownKeyError(ServingError):
+    """No API key has this id."""
+
+    status = 404
+    slug = "unknown-key"
+    title = "No API key has this id"
+
+
+class KeyChangeRefusedError(ServingError):
+    """An API key cannot be added or changed as asked; the message names the field."""
+
+    status = 422
+    slug = "key-refused"
+    title = "This cannot be kept about an API key"
 
 
 class ServiceStoppingError(ServingError):

@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.metrics import Metrics
@@ -24,6 +25,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+CLIENT_LEFT = 499
+"""The status that is logged and counted where the client was gone before its answer, as nginx does."""
 HTTPS_ONLY = "max-age=31536000"
 """Strict-Transport-Security (RFC 6797) where browsers come by https: a year, this host alone."""
 
@@ -53,6 +56,7 @@ class Gate:
                 for name, value in HEADERS.items():
                     if not (name == "Cache-Control" and scope["path"].startswith("/static/")):
                         headers[name] = value
+                headers.update(scope.get("state", {}).get("rate_headers", {}))
                 if self._is_https or scope.get("scheme") == "https":
                     headers["Strict-Transport-Security"] = HTTPS_ONLY
             await send(message)
@@ -62,6 +66,9 @@ class Gate:
                 await foreign_site()(scope, receive, send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and nothing failed.
+            status = status or CLIENT_LEFT
         except Exception as error:
             _log.error("%s at %s", type(error).__name__, _places(error))
             if status:

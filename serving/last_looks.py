@@ -10,6 +10,7 @@ from enum import StrEnum
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
+from serving.errors import UnknownAuthorizationError
 from serving.people import SignedIn
 from serving.store import Store
 from serving.tables import AuthorizationRow, CaseActionRow, DocumentRow, LastLookRow
@@ -38,8 +39,11 @@ class Change(StrEnum):
 
 
 def looked(store: Store, who: SignedIn, authorization_id: str, now: datetime) -> None:
-    """The person opened the case and sees it as it is ``now``."""
+    """The person opened the case and sees it as it is ``now``. Raises UnknownAuthorizationError."""
     with store.writing() as session:
+        of_case = select(AuthorizationRow.tenant).where(AuthorizationRow.authorization_id == authorization_id)
+        if session.scalar(of_case) != store.tenant:
+            raise UnknownAuthorizationError("authorization_id: no authorization has this id")
         session.merge(
             LastLookRow(person_id=who.person.person_id, authorization_id=authorization_id, looked_at=now),
         )
@@ -87,8 +91,12 @@ def changes(store: Store, person_id: str, cases: Collection[str]) -> dict[str, t
         looks = {
             row.authorization_id: row.looked_at
             for row in session.scalars(
-                select(LastLookRow).where(
-                    LastLookRow.person_id == person_id, LastLookRow.authorization_id.in_(sorted(cases))
+                select(LastLookRow)
+                .join(AuthorizationRow, AuthorizationRow.authorization_id == LastLookRow.authorization_id)
+                .where(
+                    AuthorizationRow.tenant == store.tenant,
+                    LastLookRow.person_id == person_id,
+                    LastLookRow.authorization_id.in_(sorted(cases)),
                 )
             )
         }

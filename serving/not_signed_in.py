@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from typing import cast
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from serving.cookies import COOKIE, read_cookie
-from serving.deps import draft_store, form_fields, people_store, same_token
+from serving.deps import form_fields, same_token
 from serving.drafts import LONGEST_FORM_NAME, written_fields
 from serving.errors import NotSignedInError, ServingError
 from serving.people import SignedIn
@@ -22,6 +23,7 @@ from serving.problems import of_serving_error
 from serving.rendering import render_page
 from serving.roles import Permission
 from serving.sign_in_pages import sign_in_form
+from serving.tenant_rooms import TenantRooms
 from serving.ulid import is_ulid
 
 _log = logging.getLogger("greenlane.serving")
@@ -77,15 +79,21 @@ async def _keep(request: Request, who: SignedIn) -> bool:
 def _save(request: Request, who: SignedIn, case: str, name: str, form: FormData) -> bool:
     token = form.get("form_token")
     person_id = who.person.person_id
-    ours = same_token(token, who.form_token) or people_store(request).gave_form(person_id, str(token))
+    room = _rooms(request).of(who.person.tenant)
+    ours = same_token(token, who.form_token) or room.people.gave_form(person_id, str(token))
     if ours:
-        draft_store(request).save(person_id, case, name, written_fields(form), now=datetime.now(UTC))
+        room.drafts.save(person_id, case, name, written_fields(form), now=datetime.now(UTC))
     return ours
 
 
 def _idled_out(request: Request) -> SignedIn | None:
     token = read_cookie(request, COOKIE)
-    return people_store(request).idled_out(token, now=datetime.now(UTC)) if token else None
+    room = _rooms(request).of_sign_in(token)
+    return room.people.idled_out(token, now=datetime.now(UTC)) if room is not None else None
+
+
+def _rooms(request: Request) -> TenantRooms:
+    return cast("TenantRooms", request.app.state.rooms)
 
 
 def _case_of(request: Request) -> str:

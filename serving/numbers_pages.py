@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from serving.aggregates import aggregates
 from serving.aggregates_view import aggregate_sections
 from serving.cookies import COOKIE, read_cookie
-from serving.deps import People, allowed
+from serving.deps import Cases, Rooms, allowed
 from serving.errors import NotAllowedError, NotSignedInError, UnknownTableError
 from serving.number_tables import NumberTable
 from serving.numbers import lead_numbers
@@ -50,20 +50,16 @@ def chosen_period(
     return PeriodFilter(chosen, tuple(PERIOD_NAMES.items()), urlencode({"period": chosen.name, **days}))
 
 
-def onlooker(request: Request, people: People) -> SignedIn:
+def onlooker(request: Request, rooms: Rooms) -> SignedIn:
     """Who is signed in and may read reports. A page that refreshes itself is no sign of life: the idle time runs on."""
     token = read_cookie(request, COOKIE)
-    who = people.signed_in(token, now=datetime.now(UTC)) if token else None
+    room = rooms.of_sign_in(token)
+    who = room.people.signed_in(token, now=datetime.now(UTC)) if room is not None else None
     if who is None:
         raise NotSignedInError("sign in first")
     if not who.person.may(Permission.READ_REPORTS):
         raise NotAllowedError("your role does not allow this")
     return who
-
-
-def app_store(request: Request) -> Store:
-    """The store of this application."""
-    return cast("Store", request.app.state.store)
 
 
 def app_settings(request: Request) -> Settings:
@@ -75,31 +71,31 @@ Chosen = Annotated[PeriodFilter, Depends(chosen_period)]
 ReportReader = Annotated[SignedIn, Depends(allowed(Permission.READ_REPORTS))]
 Onlooker = Annotated[SignedIn, Depends(onlooker)]
 AggregateReader = Annotated[SignedIn, Depends(allowed(Permission.READ_AGGREGATES))]
-Kept = Annotated[Store, Depends(app_store)]
 Set = Annotated[Settings, Depends(app_settings)]
 
 
 @router.get("/numbers")
-def numbers(chosen: Chosen, store: Kept, settings: Set, who: ReportReader) -> HTMLResponse:
+def numbers(chosen: Chosen, store: Cases, settings: Set, who: ReportReader) -> HTMLResponse:
     """The lead's page."""
     view = _lead_view(store, settings, chosen)
     return render_page("numbers.html", who=who, here="/numbers", view=view, chosen=chosen)
 
 
 @router.get("/numbers/now")
-def numbers_now(chosen: Chosen, store: Kept, settings: Set, _who: Onlooker) -> HTMLResponse:
+def numbers_now(chosen: Chosen, rooms: Rooms, settings: Set, who: Onlooker) -> HTMLResponse:
     """The numbers of the lead's page alone, for the page to refresh itself."""
+    store = rooms.of(who.person.tenant).store
     return render_page("numbers_now.html", view=_lead_view(store, settings, chosen), chosen=chosen)
 
 
 @router.get("/numbers/{table}.csv")
-def numbers_csv(table: str, chosen: Chosen, store: Kept, settings: Set, who: ReportReader) -> Response:
+def numbers_csv(table: str, chosen: Chosen, store: Cases, settings: Set, who: ReportReader) -> Response:
     """One table of the lead's page."""
     return _csv(store, who, table, chosen.period, lambda: _lead_view(store, settings, chosen).sections)
 
 
 @router.get("/aggregates")
-def aggregates_page(chosen: Chosen, store: Kept, who: AggregateReader) -> HTMLResponse:
+def aggregates_page(chosen: Chosen, store: Cases, who: AggregateReader) -> HTMLResponse:
     """The data scientist's page."""
     found = aggregates(store, chosen.period, datetime.now(UTC))
     return render_page(
@@ -114,7 +110,7 @@ def aggregates_page(chosen: Chosen, store: Kept, who: AggregateReader) -> HTMLRe
 
 
 @router.get("/aggregates/{table}.csv")
-def aggregates_csv(table: str, chosen: Chosen, store: Kept, who: AggregateReader) -> Response:
+def aggregates_csv(table: str, chosen: Chosen, store: Cases, who: AggregateReader) -> Response:
     """One table of the data scientist's page, with the same cells withheld."""
     return _csv(
         store,

@@ -62,12 +62,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who came back. ``subject`` is unique among all issuers, ``name`` what they would like to be called at sign-in."""
+    """Who came back. ``subject`` is unique among all issuers, ``name`` what they would like to be called at sign-in.
+
+    ``tenant`` is the organization the provider names; empty where no claim is set that would.
+    """
 
     subject: str
     name: str
     display_name: str
     role: Role
+    tenant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class IdentityProvider:
         self._secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
         self._redirect_uri = f"{settings.public_url}{WAY_BACK}"
         self._role_claim = settings.oidc_role_claim
+        self._tenant_claim = settings.oidc_tenant_claim
         self._roles = oidc_role_table(settings.oidc_roles)
         self._trust = _trust(settings)
         self._clock = clock
@@ -133,7 +138,16 @@ class IdentityProvider:
             raise SignInRefusedError("role: the identity provider gives no role that is known here")
         name = str(claims.get("preferred_username") or claims.get("email") or claims["sub"])
         display_name = str(claims.get("name") or name)
-        return Identity(f"{self._issuer} {claims['sub']}", name, display_name, role)
+        return Identity(f"{self._issuer} {claims['sub']}", name, display_name, role, self._tenant(claims))
+
+    def _tenant(self, claims: Mapping[str, Any]) -> str:
+        """The one organization that the claim names: none, or several, lead nobody into the wrong one."""
+        if self._tenant_claim is None:
+            return ""
+        named = {value.strip() for value in _values_at(claims, self._tenant_claim)} - {""}
+        if len(named) != 1:
+            raise SignInRefusedError("tenant: the identity provider must name one organization")
+        return named.pop()
 
     def _id_token(self, code: str, attempt: Attempt) -> str:
         fields = {

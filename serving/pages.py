@@ -9,9 +9,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from serving.case_actions import CaseActions
 from serving.case_view import case_view
-from serving.deps import Reader, Service
+from serving.deps import Reader, Room
 from serving.errors import UnknownAuthorizationError
 from serving.last_looks import looked
 from serving.people import SignedIn
@@ -29,7 +28,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 def case(
     request: Request,
     authorization_id: str,
-    service: Service,
+    room: Room,
     who: Reader,
     show: str | None = None,
     done: str | None = None,
@@ -40,17 +39,16 @@ def case(
     names what was just done, here or on the case before.
     """
     alone = int(show) if show is not None and re.fullmatch("[1-9][0-9]{0,3}", show) else None
-    found = known_case(authorization_id, service)
+    found = known_case(authorization_id, room.service)
     now = datetime.now(UTC)
-    opened = case_opened(request.app.state.store, who, authorization_id, found.latest)
-    looked(request.app.state.store, who, authorization_id, now)
-    actions: CaseActions = request.app.state.actions
+    opened = case_opened(room.store, who, authorization_id, found.latest)
+    looked(room.store, who, authorization_id, now)
     return render_page(
         "case.html",
         who=who,
         here="/",
         view=case_view(found, now, alone=alone),
-        work=work_view(actions, found, who, now=now, done=done),
+        work=work_view(room.actions, found, who, now=now, done=done),
         keys_on=single_keys(request, who),
         opened=opened,
     )

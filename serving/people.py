@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from serving.roles import Permission, Role, may
+from serving.tenants import DEFAULT_TENANT
 
 IDLE_LIMIT = timedelta(minutes=15)
 """Automatic logoff (45 CFR 164.312(a)(2)(iii)): so long without a request ends a sign-in."""
@@ -26,6 +27,7 @@ class Person:
     active: bool = True
     by_oidc: bool = False
     """They come through the identity provider, which also says their role."""
+    tenant: str = DEFAULT_TENANT
 
     def may(self, permission: Permission) -> bool:
         """Whether the person's role holds the permission."""

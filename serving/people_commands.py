@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.opened_store import opened_store
+from serving.opened_store import OfTenant, opened_store
 from serving.roles import Role
 
 if TYPE_CHECKING:
@@ -36,23 +36,24 @@ def add(
     display: Annotated[str, typer.Option("--display", help="Name shown on pages, such as 'Ann Lee'.")],
     team: Annotated[str | None, typer.Option("--team", help="Team, for the worklist.")] = None,
     password_stdin: _FromStdin = False,
+    tenant: OfTenant = "default",
 ) -> None:
     """Let somebody sign in."""
     from serving.people_store import PeopleStore
 
     password, shown = _password(from_stdin=password_stdin)
-    with opened_store() as store:
+    with opened_store(tenant) as store:
         added = PeopleStore(store).add(name, display, role, password=password, team=team, now=datetime.now(UTC))
     typer.echo(f"{added.sign_in_name}: added as {added.role.value}")
     _show(shown)
 
 
 @people_app.command("list")
-def list_people() -> None:
+def list_people(tenant: OfTenant = "default") -> None:
     """Print everybody: sign-in name, role, team, active or inactive, display name, tab-separated."""
     from serving.people_store import PeopleStore
 
-    with opened_store() as store:
+    with opened_store(tenant) as store:
         for person in PeopleStore(store).everybody():
             typer.echo("\t".join(_columns(person)))
 
@@ -68,6 +69,7 @@ def change(
         bool, typer.Option("--new-password", help="Make a new password and print it; ends their sign-ins.")
     ] = False,
     password_stdin: _FromStdin = False,
+    tenant: OfTenant = "default",
 ) -> None:
     """Change role, team, name, password, or whether somebody may sign in at all."""
     from serving.errors import UnknownPersonError
@@ -75,7 +77,7 @@ def change(
 
     wanted = new_password or password_stdin
     password, shown = _password(from_stdin=password_stdin) if wanted else (None, None)
-    with opened_store() as store:
+    with opened_store(tenant) as store:
         people = PeopleStore(store)
         person = people.named(name)
         if person is None:

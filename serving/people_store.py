@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import secrets
 import threading
@@ -14,6 +15,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from serving.errors import PersonRefusedError, SignInRefusedError, UnknownPersonError
+from serving.key_tables import TenantRow
 from serving.people import Person, SignedIn
 from serving.roles import Role
 from serving.store import Store
@@ -49,6 +51,12 @@ class PeopleStore:
         self._verifying = threading.BoundedSemaphore(_VERIFIED_AT_ONCE)
         # Verified where no such person is there, so that the time it takes does not tell.
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
+
+    def of_tenant(self, tenant: str) -> PeopleStore:
+        """Another tenant's people. Passwords of all tenants are verified as few at once as those of one."""
+        other = copy.copy(self)
+        other._store = self._store.of_tenant(tenant)
+        return other
 
     def add(
         self,
@@ -230,22 +238,30 @@ class PeopleStore:
 
     def gave_form(self, person_id: str, form_token: str) -> bool:
         """Whether a form with this token was given to this person, in whichever of their sign-ins."""
-        query = select(SignInRow.token_hash).where(SignInRow.person_id == person_id, SignInRow.form_token == form_token)
+        query = (
+            select(SignInRow.token_hash)
+            .join(PersonRow, PersonRow.person_id == SignInRow.person_id)
+            .where(
+                PersonRow.tenant == self._store.tenant,
+                SignInRow.person_id == person_id,
+                SignInRow.form_token == form_token,
+            )
+        )
         with self._store.reading() as session:
             return session.execute(query.limit(1)).first() is not None
 
     def seen(self, token: str, *, now: datetime) -> None:
         """The person did something: the idle time starts again."""
         with self._store.writing() as session:
-            row = session.get(SignInRow, _hash(token))
+            row = self._sign_in(session, token)
             if row is not None and row.ended_at is None:
                 row.last_seen_at = max(row.last_seen_at, now)
 
     def sign_out(self, token: str, *, now: datetime) -> None:
-        """End a sign-in; one that is not there or ended stays as it is."""
+        """End a sign-in of this tenant; one that is not there or ended stays as it is."""
         who = self.signed_in(token, now=now)
         with self._store.writing() as session:
-            row = session.get(SignInRow, _hash(token))
+            row = self._sign_in(session, token)
             if row is not None and row.ended_at is None:
                 row.ended_at = now
                 record(session, self._store.tenant, "signed_out", at=now, who=who)
@@ -259,6 +275,13 @@ class PeopleStore:
             if person is None or not person.active or person.tenant != self._store.tenant:
                 return None
             return SignedIn(_person(person), row.sign_in_id, row.form_token, row.last_seen_at)
+
+    def _sign_in(self, session: Session, token: str) -> SignInRow | None:
+        return session.scalar(
+            select(SignInRow)
+            .join(PersonRow, PersonRow.person_id == SignInRow.person_id)
+            .where(SignInRow.token_hash == _hash(token), PersonRow.tenant == self._store.tenant)
+        )
 
     def _row(self, session: Session, person_id: str) -> PersonRow:
         row = session.get(PersonRow, person_id)
@@ -299,6 +322,21 @@ class PeopleStore:
             return self._hasher.hash(password)
 
 
+def tenant_of_sign_in(store: Store, token: str) -> str | None:
+    """The tenant of whose sign-in this is, ended or not; None where it is nobody's, or the tenant is not active.
+
+    The only question about people that is asked before it is known which tenant asks.
+    """
+    query = (
+        select(PersonRow.tenant)
+        .join(SignInRow, SignInRow.person_id == PersonRow.person_id)
+        .join(TenantRow, TenantRow.tenant == PersonRow.tenant)
+        .where(SignInRow.token_hash == _hash(token), TenantRow.active)
+    )
+    with store.reading() as session:
+        return session.scalar(query)
+
+
 _CHANGEABLE = ("display_name", "role", "team", "active")
 
 
@@ -311,6 +349,7 @@ def _person(row: PersonRow) -> Person:
         row.team,
         row.active,
         row.oidc_subject is not None,
+        row.tenant,
     )
 
 

@@ -15,8 +15,9 @@ from serving.demo_people import demo_people_lines
 from serving.errors import ServingError, SettingsError
 from serving.records import dumps
 from serving.request_files import EVALUATION_FIELDS, entries
+from serving.safe_start import refuse_plain_http
 from serving.service import AuthorizationService
-from serving.settings import Settings, is_loopback, load_settings
+from serving.settings import load_settings
 
 _log = logging.getLogger("greenlane.serving")
 
@@ -26,15 +27,17 @@ def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: b
     _log_to_stderr()
     settings = load_settings()
     settings = settings.model_copy(update={"host": host or settings.host})
-    if demo_people and not is_loopback(settings.host):
+    if demo_people and not settings.is_for_this_machine:
         raise SettingsError("--demo-people: only where the service listens on this machine alone (127.0.0.1)")
+    refuse_plain_http(settings)
     listening = _listen(settings.host, settings.port if port is None else port)
     app = create_app(settings, migrate=migrate)
     if demo_people:
         for line in demo_people_lines(app.state.people):
             sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-    _warn_of_lost_cookies(settings)
+    if not settings.needs_keys:
+        _log.warning("for development only: calls without an API key are taken, and belong to the tenant default")
     failed = load_requests(app.state.service, load)
     if failed:
         _log.warning("%d inputs could not be loaded", failed)
@@ -43,11 +46,6 @@ def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: b
     # Access lines are our own: uvicorn's hold paths and queries.
     config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
     uvicorn.Server(config).run(sockets=[listening])
-
-
-def _warn_of_lost_cookies(settings: Settings) -> None:
-    if settings.public_url is None and not is_loopback(settings.host):
-        _log.warning("people can sign in by https only; say where in GREENLANE_PUBLIC_URL")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from models.result import result_from_trace_text
 from models.types import Contribution, TriageResult
-from serving.deps import Reader, Service
+from serving.deps import Cases, Reader, Service
 from serving.pages import known_case
 from serving.rendering import render_page
 from serving.sights import score_opened
@@ -39,12 +39,12 @@ class ScoreView:
 
 
 @router.get("/cases/{authorization_id}/score")
-def score(request: Request, authorization_id: str, service: Service, who: Reader) -> HTMLResponse:
+def score(authorization_id: str, service: Service, store: Cases, who: Reader) -> HTMLResponse:
     """The score and what moved it, or the one sentence that says it is not shown."""
     case = known_case(authorization_id, service)
     view = score_view(authorization_id, result_from_trace_text(case.latest.trace))
     # First recorded, then shown: where it cannot be recorded, nothing is shown.
-    score_opened(request.app.state.store, who, authorization_id)
+    score_opened(store, who, authorization_id)
     return render_page("score.html", who=who, here="/", view=view)
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -84,7 +85,19 @@ class Settings(BaseModel):
         default=20_000_000,
         ge=1024,
         title="GREENLANE_BODY_LIMIT",
-        description="Largest request body in bytes; more is answered with 413.",
+        description="Largest request body in bytes; more is answered with 413. A key can have a limit of its own.",
+    )
+    api_keys: Literal["required", "optional"] | None = Field(
+        default=None,
+        title="GREENLANE_API_KEYS",
+        description="Whether calls need an API key. Not set: they do unless the service is for this machine alone.",
+    )
+    requests_per_minute: int = Field(
+        default=600,
+        ge=0,
+        le=1_000_000,
+        title="GREENLANE_REQUESTS_PER_MINUTE",
+        description="Calls a key may make in a minute unless it has a limit of its own; `0`: any number.",
     )
     document_bytes: int = Field(
         default=15_000_000,
@@ -163,6 +176,11 @@ class Settings(BaseModel):
         title="GREENLANE_OIDC_ROLES",
         description="Which of the claim's values is which role, such as `um-nurses=nurse,um-leads=lead`.",
     )
+    oidc_tenant_claim: str | None = Field(
+        default=None,
+        title="GREENLANE_OIDC_TENANT_CLAIM",
+        description="The ID token's claim that names a person's organization; not set: everybody is of the default one.",
+    )
     oidc_ca_file: Path | None = Field(
         default=None,
         title="GREENLANE_OIDC_CA_FILE",
@@ -173,6 +191,17 @@ class Settings(BaseModel):
         title="GREENLANE_OIDC_ISSUER",
         description="The identity provider people may also sign in through (OpenID Connect).",
     )
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        """Whether only this machine reaches the service, as far as it is told: it listens here and has no public address."""
+        public = urlsplit(self.public_url).hostname if self.public_url is not None else None
+        return is_loopback(self.host) and (public is None or is_loopback(public))
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether a call under /v1/ needs an API key."""
+        return self.api_keys == "required" or not self.is_for_this_machine
 
     @field_validator("public_url", "oidc_issuer")
     @classmethod

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from models.result import result_from_trace
-from serving.deps import Reader, Service, posted_form
+from serving.deps import Reader, Room, posted_form
 from serving.errors import InvalidParameterError, StaleFormError, TooManySightsError, UnknownAuthorizationError
 from serving.json_body import parse_json
 from serving.people import SignedIn
@@ -82,7 +82,7 @@ def _checked(data: Mapping[str, Any]) -> _SeenBody:
 async def report(
     request: Request,
     authorization_id: str,
-    service: Service,
+    room: Room,
     who: Reader,
     body: Annotated[_SeenBody, Depends(_reported)],
 ) -> Response:
@@ -92,7 +92,7 @@ async def report(
     rate: SightRate = request.app.state.sight_rate
     if not rate.allows(who.sign_in_id, len(body.seen)):
         raise TooManySightsError("seen: too many at once; wait a moment")
-    await run_in_threadpool(_record, request.app.state.store, service, who, authorization_id, body)
+    await run_in_threadpool(_record, room.store, room.service, who, authorization_id, body)
     if request.headers.get("content-type", "").startswith("application/json"):
         return Response(status_code=204)
     fact_id = body.seen[0].fact_id

@@ -1,14 +1,19 @@
-"""How often a sign-in may fail before the next is not even tried."""
+"""How often a sign-in may fail before the next is not even tried. Counted in the database, for all processes together."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import threading
-from collections import deque
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement, delete, select, text, true
+from sqlalchemy.orm import Session
+
 from serving.errors import TooManySignInsError
+from serving.key_tables import SignInFailureRow
+from serving.store import Store
+from serving.tenants import DEFAULT_TENANT
+from serving.ulid import UlidSource
 
 FAILURES_PER_NAME = 10
 SPAN_PER_NAME = timedelta(minutes=15)
@@ -17,57 +22,49 @@ FAILURES_IN_ALL = 60
 SPAN_IN_ALL = timedelta(minutes=1)
 """Over all names together: one password tried on many names is a guess too."""
 
+_COUNTING_LOCK = 0x676C7369
+"""PostgreSQL's advisory lock under which attempts are counted: two at the same moment must not miss each other."""
+
 
 class SignInLimit:
-    """Counts failed sign-ins of this process, in memory. Safe to share between threads.
+    """Counts failed sign-ins. Safe to share between threads, and so is its database between processes.
 
     An attempt counts as failed from :meth:`begin` on, until :meth:`succeeded` says otherwise, so that guesses at the
     same moment are counted too.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._by_name: dict[bytes, deque[datetime]] = {}
-        self._in_all: deque[datetime] = deque()
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._next_id = UlidSource()
 
-    def begin(self, sign_in_name: str, *, now: datetime) -> None:
+    def begin(self, sign_in_name: str, *, tenant: str = DEFAULT_TENANT, now: datetime) -> None:
         """Count an attempt. Raises TooManySignInsError, which says when to try again; such an attempt is not counted."""
-        key = _key(sign_in_name)
-        with self._lock:
-            self._forget(now)
-            mine = self._by_name.get(key, deque())
+        name_hash = _hash(tenant, sign_in_name)
+        with self._store.writing() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _COUNTING_LOCK})
+            session.execute(delete(SignInFailureRow).where(SignInFailureRow.at <= now - SPAN_PER_NAME))
+            of_name = SignInFailureRow.name_hash == name_hash
             wait = max(
-                _wait(mine, FAILURES_PER_NAME, SPAN_PER_NAME, now),
-                _wait(self._in_all, FAILURES_IN_ALL, SPAN_IN_ALL, now),
+                _wait(session, of_name, FAILURES_PER_NAME, SPAN_PER_NAME, now),
+                _wait(session, true(), FAILURES_IN_ALL, SPAN_IN_ALL, now),
             )
             if wait:
                 raise TooManySignInsError("too many sign-ins failed", wait)
-            mine.append(now)
-            self._by_name[key] = mine
-            self._in_all.append(now)
+            session.add(SignInFailureRow(failure_id=self._next_id(), name_hash=name_hash, at=now))
 
-    def succeeded(self, sign_in_name: str) -> None:
+    def succeeded(self, sign_in_name: str, *, tenant: str = DEFAULT_TENANT) -> None:
         """The name's last attempt was the right person: their failures are forgotten."""
-        with self._lock:
-            if self._by_name.pop(_key(sign_in_name), None) and self._in_all:
-                self._in_all.pop()
-
-    def _forget(self, now: datetime) -> None:
-        while self._in_all and now - self._in_all[0] >= SPAN_IN_ALL:
-            self._in_all.popleft()
-        for key in [key for key, failed in self._by_name.items() if now - failed[-1] >= SPAN_PER_NAME]:
-            del self._by_name[key]
-        for failed in self._by_name.values():
-            while now - failed[0] >= SPAN_PER_NAME:
-                failed.popleft()
+        with self._store.writing() as session:
+            session.execute(delete(SignInFailureRow).where(SignInFailureRow.name_hash == _hash(tenant, sign_in_name)))
 
 
-def _wait(failed: deque[datetime], limit: int, span: timedelta, now: datetime) -> int:
+def _wait(session: Session, which: ColumnElement[bool], limit: int, span: timedelta, now: datetime) -> int:
     """Seconds until another attempt is within the limit, 0 where it is now."""
-    if len(failed) < limit:
-        return 0
-    return max(1, math.ceil((failed[-limit] + span - now).total_seconds()))
+    counted = select(SignInFailureRow.at).where(which, SignInFailureRow.at > now - span)
+    oldest = session.scalar(counted.order_by(SignInFailureRow.at.desc()).offset(limit - 1).limit(1))
+    return 0 if oldest is None else max(1, math.ceil((oldest + span - now).total_seconds()))
 
 
-def _key(sign_in_name: str) -> bytes:
-    return hashlib.sha256(sign_in_name.strip().casefold().encode(errors="replace")).digest()
+def _hash(tenant: str, sign_in_name: str) -> str:
+    return hashlib.sha256(f"{tenant}\n{sign_in_name.strip().casefold()}".encode(errors="replace")).hexdigest()

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, func, literal, select, text, tuple_
 from sqlalchemy.orm import Session
 
+import serving.key_tables  # noqa: F401  (its tables belong to the schema)
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
@@ -54,6 +55,7 @@ from serving.tables import (
     ResultRow,
     UtcDateTime,
 )
+from serving.tenants import DEFAULT_TENANT
 from serving.work import Work
 
 NEAR_DUPLICATE_SPAN = timedelta(days=30)
@@ -62,7 +64,6 @@ NEAR_DUPLICATE_SPAN = timedelta(days=30)
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""
 _LONGEST_READER = 200
-DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,12 @@ class Store:
             return stored_request(session, row), bool(new)
 
     def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
-        """The documents that are not plain text and that no reader has seen yet, with their bytes."""
+        """The documents that are not plain text and that no reader has seen yet, with their bytes.
+
+        Raises UnknownAuthorizationError.
+        """
         with self.reading() as session:
+            self._row(session, authorization_id)
             rows = session.scalars(
                 select(DocumentRow)
                 .where(
@@ -222,9 +227,10 @@ class Store:
     def keep_reading(self, authorization_id: str, document_id: str, read: ReadDocument) -> ReadDocument:
         """Store what was read from a document, once: facts point into its text. Returns what is stored.
 
-        Raises UnknownDocumentError.
+        Raises UnknownAuthorizationError or UnknownDocumentError.
         """
         with self.writing() as session:
+            self._row(session, authorization_id)
             row = session.get(DocumentRow, (authorization_id, document_id))
             if row is None:
                 raise UnknownDocumentError("document_id: the authorization has no document of this id")
@@ -276,6 +282,7 @@ class Store:
         """
         key = (stored.authorization_id, stored.revision)
         with self.writing() as session:
+            authorization = self._row(session, stored.authorization_id)
             existing = session.get(ResultRow, key)
             if existing is not None:
                 return stored_result(existing), False
@@ -291,7 +298,6 @@ class Store:
                 approval_score=result.approval_score,
             )
             session.add(row)
-            authorization = self._row(session, stored.authorization_id)
             if authorization.revision == stored.revision:
                 authorization.status = "triaged"
                 authorization.due_at = result.due_at

@@ -349,7 +349,8 @@ class TrailRow(Base):
     __table_args__ = (
         Index("ix_trail_case", "authorization_id", "number"),
         Index("ix_trail_person", "person_id", "number"),
-        Index("ix_trail_action", "action", "number"),
+        Index("ix_trail_tenant_action", "tenant", "action", "number"),
+        Index("ix_trail_tenant", "tenant", "number"),
         Index("ix_trail_at", "at"),
         Index("ix_trail_opened", "authorization_id", "person_id", "action", "at"),
     )

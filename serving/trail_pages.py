@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from serving.deps import Form, People, Service, allowed
+from serving.deps import Cases, Form, People, Service, allowed
 from serving.dwell import dwell
 from serving.errors import InvalidParameterError, UnknownAuthorizationError
 from serving.people import Person, SignedIn
@@ -52,14 +52,6 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 Auditor = Annotated[SignedIn, Depends(allowed(Permission.READ_TRAIL))]
 
 
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store
-
-
-Trail = Annotated[Store, Depends(_store)]
-
-
 def _asked(case: str = "", person: str = "", action: str = "", day: str = "") -> TrailFilter:
     """The filter of an address. Raises InvalidParameterError."""
     for field, value in (("case", case), ("person", person)):
@@ -79,7 +71,7 @@ def _asked(case: str = "", person: str = "", action: str = "", day: str = "") ->
 @router.get("/trail")
 def trail(
     who: Auditor,
-    store: Trail,
+    store: Cases,
     people: People,
     wanted: Annotated[TrailFilter, Depends(_asked)],
     before: int | None = None,
@@ -89,7 +81,7 @@ def trail(
 
 
 @router.post("/trail/search")
-def search(who: Auditor, store: Trail, people: People, form: Form) -> Response:
+def search(who: Auditor, store: Cases, people: People, form: Form) -> Response:
     """To the trail of the case with the intake system's id, which is posted so that no address holds it."""
     found = case_with_external_id(store, str(form.get("external_id", "")).strip())
     if found is None:
@@ -99,7 +91,7 @@ def search(who: Auditor, store: Trail, people: People, form: Form) -> Response:
 
 @router.get("/trail/cases/{authorization_id}")
 def case_trail(
-    authorization_id: str, who: Auditor, store: Trail, people: People, service: Service, after: int | None = None
+    authorization_id: str, who: Auditor, store: Cases, people: People, service: Service, after: int | None = None
 ) -> HTMLResponse:
     """A case's story: who looked at it for how long, and everything that was done."""
     if not is_ulid(authorization_id):
@@ -126,14 +118,14 @@ def case_trail(
 
 
 @router.post("/trail/verify")
-def verification(who: Auditor, store: Trail, _form: Form) -> RedirectResponse:
+def verification(who: Auditor, store: Cases, _form: Form) -> RedirectResponse:
     """Verify the trail, or the next piece of a long one."""
     verify_next(store, who, now=datetime.now(UTC))
     return RedirectResponse("/trail", status_code=303)
 
 
 @router.post("/trail/export")
-def export(who: Auditor, store: Trail, people: People, form: Form) -> StreamingResponse:
+def export(who: Auditor, store: Cases, people: People, form: Form) -> StreamingResponse:
     """The filtered entries as CSV, oldest first."""
     wanted = _asked(**{name: str(form.get(name, "")) for name in ("case", "person", "action", "day")})
     asked = {name: value for name, value in filter_fields(wanted).items() if name != "case"}

@@ -89,7 +89,7 @@ def actions_used(store: Store) -> tuple[str, ...]:
     found: list[str] = []
     with store.reading() as session:
         while True:
-            query = select(TrailRow.action).order_by(TrailRow.action).limit(1)
+            query = select(TrailRow.action).where(TrailRow.tenant == store.tenant).order_by(TrailRow.action).limit(1)
             following = session.scalar(query.where(TrailRow.action > found[-1]) if found else query)
             if following is None:
                 return tuple(found)

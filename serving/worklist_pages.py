@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from serving.claims import standing
-from serving.deps import Form, Reader, Worker, allowed
+from serving.deps import Cases, Counts, Form, Reader, Worker, allowed
 from serving.errors import CaseChangedError, InvalidParameterError, UnknownAuthorizationError
 from serving.paging import position_of
 from serving.people import SignedIn
@@ -40,7 +40,7 @@ from serving.worklist import (
     viewer_of,
     worklist_page,
 )
-from serving.worklist_counts import PageCounts, WorklistCounts
+from serving.worklist_counts import PageCounts
 from serving.worklist_filter import LIVE, Filter, Holder, filter_of, parsed, query_of
 from serving.worklist_view import QuickCounts, changed_view, found_view, worklist_view
 
@@ -54,19 +54,6 @@ NOTICES = {
 
 _LONGEST_SEARCH = 200
 
-
-def worklist_store(request: Request) -> Store:
-    """The store of this application."""
-    return cast("Store", request.app.state.store)
-
-
-def worklist_counts(request: Request) -> WorklistCounts:
-    """The numbers of this application's worklist."""
-    return cast("WorklistCounts", request.app.state.worklist_counts)
-
-
-Cases = Annotated[Store, Depends(worklist_store)]
-Counts = Annotated[WorklistCounts, Depends(worklist_counts)]
 Lead = Annotated[SignedIn, Depends(allowed(Permission.ASSIGN))]
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,7 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
     """An empty store, once on each database."""
     from sqlalchemy import text
 
+    from serving.key_tables import TenantRow
     from serving.store import Store
     from serving.tables import Base
 
@@ -119,5 +121,6 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
         with store.writing() as session:
             session.execute(text("ALTER TABLE trail DISABLE TRIGGER ALL"))
             session.execute(text(f"TRUNCATE {', '.join(Base.metadata.tables)} CASCADE"))
+            session.add(TenantRow(tenant="default", display_name="Default", created_at=datetime.now(UTC), active=True))
     yield store
     store.close()

@@ -19,12 +19,14 @@ from serving.app import create_app
 from serving.cookies import COOKIE, FORM_COOKIE
 from serving.drafts import DraftStore
 from serving.errors import TooManySignInsError
+from serving.key_tables import SignInFailureRow
 from serving.local_path import local_path
 from serving.people import IDLE_LIMIT
 from serving.people_store import KEPT_AFTER_END, PeopleStore
 from serving.roles import Role
 from serving.settings import Settings
 from serving.sign_in_limit import FAILURES_IN_ALL, FAILURES_PER_NAME, SPAN_PER_NAME, SignInLimit
+from serving.store import Store
 from serving.tables import DraftRow, SignInRow, TrailRow
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -153,8 +155,8 @@ def test_guessing_ends_after_a_few_tries_with_a_clear_word_and_others_go_on(clie
     assert by_password(client, name="lead").status_code == 303
 
 
-def test_failures_are_counted_by_name_and_together_and_forgotten_with_time() -> None:
-    limit = SignInLimit()
+def test_failures_are_counted_by_name_and_together_and_forgotten_with_time(any_store: Store) -> None:
+    limit = SignInLimit(any_store)
     for number in range(FAILURES_PER_NAME):
         limit.begin("ann", now=NOW + timedelta(seconds=number))
     with pytest.raises(TooManySignInsError) as refusal:
@@ -169,13 +171,29 @@ def test_failures_are_counted_by_name_and_together_and_forgotten_with_time() -> 
     limit.begin("bob", now=NOW + timedelta(hours=1, seconds=60))
 
 
-def test_who_signs_in_has_no_failures_left() -> None:
-    limit = SignInLimit()
+def test_who_signs_in_has_no_failures_left(any_store: Store) -> None:
+    limit = SignInLimit(any_store)
     for _ in range(3):
         for _ in range(FAILURES_PER_NAME - 1):
             limit.begin("ann", now=NOW)
         limit.begin("ann", now=NOW)
         limit.succeeded("ann")
+
+
+def test_failures_are_counted_for_all_processes_together_and_each_organization_by_itself(any_store: Store) -> None:
+    processes = [SignInLimit(any_store), SignInLimit(any_store)]
+    for number in range(FAILURES_PER_NAME):
+        processes[number % 2].begin("ann", now=NOW)
+    with pytest.raises(TooManySignInsError):
+        SignInLimit(any_store).begin("ann", now=NOW)
+    processes[0].begin("ann", tenant="acme", now=NOW)
+
+
+def test_no_name_that_was_tried_stands_in_the_database(any_store: Store) -> None:
+    SignInLimit(any_store).begin("ann.lee@example.org", now=NOW)
+    with any_store.reading() as session:
+        kept = session.scalars(select(SignInFailureRow)).one()
+    assert "ann" not in f"{kept.failure_id} {kept.name_hash}".casefold()
 
 
 def test_cookies_of_this_machine_and_of_https(start: Callable[..., TestClient]) -> None:

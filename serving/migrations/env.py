@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import serving.key_tables  # noqa: F401  (its tables belong to the schema)
 from serving.tables import Base
 
 context.configure(

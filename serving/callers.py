@@ -1,0 +1,122 @@
+"""Who calls the interface under /v1/: an intake system by its API key, or, in development, anybody on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from serving.api_keys import ApiKey, Scope
+from serving.deps import Rooms
+from serving.errors import BodyTooLargeError, KeyNeededError, ScopeNeededError
+from serving.key_check import KeyCheck
+from serving.request_rate import RequestRate
+from serving.service import AuthorizationService
+from serving.settings import Settings
+from serving.tenant_rooms import TenantRoom
+from serving.tenants import DEFAULT_TENANT
+
+_PATIENCE = 4
+"""A body over the limit is read, and dropped, up to this many times the limit, so that the sender gets the 413."""
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="api_key",
+    description="An intake system's API key, as `greenlane keys add` printed it.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose call it is. ``key`` None: a call without one, where none is needed. ``body_limit`` in bytes."""
+
+    tenant: str
+    key: ApiKey | None
+    body_limit: int
+
+
+def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+    """Who calls; the call is counted against their key's limit.
+
+    Raises KeyNeededError or TooManyRequestsError.
+    """
+    settings: Settings = request.app.state.settings
+    sent = request.headers.get("authorization")
+    if sent is None:
+        if settings.needs_keys:
+            raise KeyNeededError("send an API key: Authorization: Bearer glk_...")
+        return Caller(DEFAULT_TENANT, None, settings.body_limit)
+    scheme, _, token = sent.partition(" ")
+    if scheme.lower() != "bearer":
+        raise KeyNeededError("send the API key as: Authorization: Bearer glk_...")
+    check = cast("KeyCheck", request.app.state.key_check)
+    key = check.key_of(token.strip(), now=datetime.now(UTC))
+    per_minute = settings.requests_per_minute if key.requests_per_minute is None else key.requests_per_minute
+    if per_minute:
+        rate = cast("RequestRate", request.app.state.request_rate)
+        # serving/gate.py puts them on the answer, whoever makes it.
+        request.state.rate_headers = rate.take(key.key_id, per_minute).headers
+    return Caller(key.tenant, key, settings.body_limit if key.body_limit is None else key.body_limit)
+
+
+Calling = Annotated[Caller, Depends(caller)]
+
+
+def room_for(scope: Scope) -> Callable[[Caller, Rooms], TenantRoom]:
+    """A dependency: the caller's room, if their key has the scope. It raises ScopeNeededError."""
+
+    def room(calling: Calling, rooms: Rooms) -> TenantRoom:
+        if calling.key is not None and scope not in calling.key.scopes:
+            raise ScopeNeededError(scope.value)
+        return rooms.of(calling.tenant)
+
+    return room
+
+
+SubmitRoom = Annotated[TenantRoom, Depends(room_for(Scope.SUBMIT))]
+ReadRoom = Annotated[TenantRoom, Depends(room_for(Scope.READ))]
+PreviewRoom = Annotated[TenantRoom, Depends(room_for(Scope.PREVIEW))]
+EventsRoom = Annotated[TenantRoom, Depends(room_for(Scope.EVENTS))]
+
+
+def _submitting(room: SubmitRoom) -> AuthorizationService:
+    return room.service
+
+
+def _looking(room: ReadRoom) -> AuthorizationService:
+    return room.service
+
+
+def _previewing(room: PreviewRoom) -> AuthorizationService:
+    return room.service
+
+
+async def received_body(request: Request, calling: Calling) -> bytes:
+    """The body's bytes. Raises BodyTooLargeError over the caller's limit."""
+    limit = calling.body_limit
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= limit:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+            if size > limit * _PATIENCE:
+                break
+    if size > limit:
+        raise BodyTooLargeError(f"the body is larger than {limit} bytes; send fewer or smaller documents")
+    return b"".join(chunks)
+
+
+Submitting = Annotated[AuthorizationService, Depends(_submitting)]
+"""The service of a caller who may submit, add to and withdraw requests."""
+Looking = Annotated[AuthorizationService, Depends(_looking)]
+"""The service of a caller who may read results."""
+Previewing = Annotated[AuthorizationService, Depends(_previewing)]
+"""The service of a caller who may ask what a request would get."""
+Body = Annotated[bytes, Depends(received_body)]
