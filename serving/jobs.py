@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from serving.job_tables import JobRow
@@ -137,6 +137,13 @@ def is_dead() -> ColumnElement[bool]:
     return JobRow.state == literal_column("'dead'")
 
 
+def _first_ready(now: datetime, authorization_id: str | None) -> Select[JobRow]:
+    ready = select(JobRow).where(JobRow.ended_at.is_(None), JobRow.run_after <= now)
+    if authorization_id is not None:
+        ready = ready.where(JobRow.authorization_id == authorization_id)
+    return ready.order_by(JobRow.priority, JobRow.due_at, JobRow.job_id).limit(1)
+
+
 class JobQueue:
     """The jobs of all tenants as one process sees them. Safe to share between threads.
 
@@ -201,6 +208,11 @@ class JobQueue:
         with self._store.writing() as session:
             end_job(session, job.authorization_id, job.revision, dead=None, now=self._clock())
 
+    def bury(self, job: Job, error: str) -> None:
+        """End a job as dead although its request got no result. Raises StoreUnavailableError."""
+        with self._store.writing() as session:
+            end_job(session, job.authorization_id, job.revision, dead=error, now=self._clock())
+
     def reclaim(self) -> int:
         """Let what processes held that died on this machine be taken at once; how many jobs. Raises StoreUnavailableError."""
         held = (JobRow.ended_at.is_(None), JobRow.state == JobState.LEASED.value)
@@ -262,12 +274,14 @@ class JobQueue:
         with self._changing:
             return tuple(self._in_hand.values())
 
+    def is_ready(self) -> bool:
+        """Whether there is a job that may be taken now. Raises StoreUnavailableError."""
+        with self._store.reading() as session:
+            return session.scalar(_first_ready(self._clock(), None)) is not None
+
     def _take(self, authorization_id: str | None) -> Job | None:
         now = self._clock()
-        ready = select(JobRow).where(JobRow.ended_at.is_(None), JobRow.run_after <= now)
-        if authorization_id is not None:
-            ready = ready.where(JobRow.authorization_id == authorization_id)
-        ready = ready.order_by(JobRow.priority, JobRow.due_at, JobRow.job_id).limit(1)
+        ready = _first_ready(now, authorization_id)
         # A look first: who finds nothing takes no writer's turn.
         with self._store.reading() as session:
             if session.scalar(ready) is None:

@@ -39,6 +39,7 @@ from serving.stored_case import (
     ListedCase,
     ListPosition,
     PastCase,
+    Received,
     StoredRequest,
     StoredResult,
     UnreadDocument,
@@ -381,6 +382,12 @@ class Store:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""
         with self.reading() as session:
             return stored_request(session, self._row(session, authorization_id))
+
+    def received(self, authorization_id: str) -> Received:
+        """What is known of a request before it is triaged. Raises UnknownAuthorizationError."""
+        with self.reading() as session:
+            row = self._row(session, authorization_id)
+            return Received(row.authorization_id, row.external_id, row.due_at)
 
     def result(self, authorization_id: str) -> StoredResult | None:
         """The result of the current revision, None while there is none. Raises UnknownAuthorizationError."""

@@ -33,6 +33,15 @@ class StoredRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """What is known of an accepted request before it is triaged. ``due_at`` is UTC."""
+
+    authorization_id: str
+    external_id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadDocument:
     """A file that waits for its reader."""
 

@@ -33,6 +33,7 @@ _DONE: dict[str, str] = {
     "signed_in": "signed in",
     "signed_out": "signed out",
     "person_added": "let somebody sign in from now on",
+    "triage_retried": "had the request read again",
     "trail_verified": "had the trail verified",
     "trail_exported": "exported the trail",
     "trail_opened": "opened the case's trail",
