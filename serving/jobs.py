@@ -17,11 +17,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from serving.job_tables import JobRow
 from serving.lease_owner import is_gone, owner_name
+from serving.tables import AuthorizationRow
 
 if TYPE_CHECKING:
     from serving.store import Store
@@ -231,6 +232,37 @@ class JobQueue:
         _log.warning("%d jobs were held by a process that died; they are taken again", len(changed))
         self.announce()
         return len(changed)
+
+    def adopt(self) -> int:
+        """Give a job to every request that waits without one: a version from before the queue may have accepted it.
+
+        Returns how many. Raises StoreUnavailableError. It looks through all cases, so it is for a start.
+        """
+        now = self._clock()
+        with_job = exists().where(
+            JobRow.authorization_id == AuthorizationRow.authorization_id, JobRow.revision == AuthorizationRow.revision
+        )
+        orphans = select(AuthorizationRow).where(AuthorizationRow.status == "received", ~with_job)
+        with self._store.reading() as session:
+            if session.scalar(orphans.limit(1)) is None:
+                return 0
+        with self._store.writing() as session:
+            rows = session.scalars(orphans.with_for_update(skip_locked=True)).all()
+            for row in rows:
+                add_job(
+                    session,
+                    row.tenant,
+                    row.authorization_id,
+                    row.revision,
+                    urgency=row.urgency,
+                    due_at=row.due_at,
+                    leased_by=None,
+                    now=now,
+                )
+        if rows:
+            _log.warning("%d requests waited without a job; they have one now", len(rows))
+            self.announce()
+        return len(rows)
 
     def depth(self, tenant: str | None = None) -> QueueDepth:
         """How much waits, is leased and is dead, of one tenant or of all. Raises StoreUnavailableError."""

@@ -127,6 +127,7 @@ class Workers:
                 return
 
     def _keep_leases(self) -> None:
+        self._adopt()
         # Beyond the stop: what is in hand is ours until it is handed back.
         while not (self._stopping.wait(LEASE.total_seconds() / 3) and not self._queue.held()):
             try:
@@ -137,6 +138,13 @@ class Workers:
                 _log.error("the renewal of leases met %s", type(error).__name__)
             if self._stopping.is_set():
                 time.sleep(_PATIENCE_SECONDS)
+
+    def _adopt(self) -> None:
+        try:
+            self._queue.adopt()
+        except Exception as error:
+            # Another process that starts just now may have been quicker.
+            _log.error("requests without a job could not be looked for: %s", type(error).__name__)
 
     def _await_end(self, seconds: float) -> None:
         """Until no thread works and nothing is in hand, at most so many seconds."""

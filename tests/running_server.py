@@ -36,6 +36,12 @@ class RunningServer:
         self.url = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and return once it answers."""
         command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(self._port), *self._arguments]

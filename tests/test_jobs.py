@@ -295,6 +295,17 @@ def test_what_a_process_held_that_died_is_taken_at_once(store: Store, queue: Job
     assert queue.take() is None
 
 
+def test_a_request_that_waits_without_a_job_is_given_one(store: Store, queue: JobQueue) -> None:
+    orphan, done = accept(store, "PA-1"), accept(store, "PA-2")
+    keep(store, done)
+    with store.writing() as session:
+        session.execute(delete(JobRow).where(JobRow.authorization_id == orphan.authorization_id))
+    assert queue.take() is None
+    assert queue.adopt() == 1
+    assert queue.adopt() == 0
+    assert queue.take() == Job("default", orphan.authorization_id, 1, 1)
+
+
 STEPS = st.lists(
     st.sampled_from(["accept", "take", "take too", "keep", "hand back", "put off", "forget", "time"]), max_size=40
 )
