@@ -45,7 +45,7 @@ from serving.not_signed_in import answer_not_signed_in, answer_stale_form
 from serving.oidc import provider_of
 from serving.people_store import PeopleStore
 from serving.reading import OneAtATime, Reader, Triage
-from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody, ReceivedBody
+from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
 from serving.service import AuthorizationService
 from serving.settings import Settings
 from serving.sight_rate import SightRate
@@ -207,12 +207,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, openapi_version="3.1.0"
         )
         _, definitions = models_json_schema(
-            [
-                (RequestBody, "validation"),
-                (DocumentsBody, "validation"),
-                (ProblemBody, "validation"),
-                (ReceivedBody, "serialization"),
-            ],
+            [(RequestBody, "validation"), (DocumentsBody, "validation"), (ProblemBody, "validation")],
             ref_template="#/components/schemas/{model}",
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])

@@ -25,6 +25,8 @@ from serving.settings import Settings
 from serving.triage_process import Answer, Orders
 
 _START_SECONDS = 120
+_LOOK_SECONDS = 5
+"""So long an idle process may take to say how it is."""
 _KEPT_BACK = ("GREENLANE_DATABASE_URL", "GREENLANE_OIDC_CLIENT_SECRET")
 """Of the environment: who reads notes needs neither."""
 _NOT_STARTED = {
@@ -92,7 +94,7 @@ class TriagePool:
             return dict(self._readiness)
         try:
             if process is not None:
-                self._readiness = process.ask(None).readiness
+                self._readiness = process.ask(None, _LOOK_SECONDS).readiness
         except OSError:
             self._end(process)
             process = None
@@ -115,7 +117,7 @@ class TriagePool:
                 self._end(process)
                 process = None
             process = process or self._start()
-            answer = process.ask(request)
+            answer = process.ask(request, self._orders.seconds)
             kept, self._readiness = process, answer.readiness
             return answer
         except OSError as error:
@@ -170,7 +172,6 @@ class _TriageProcess:
     """One process and the way to it."""
 
     def __init__(self, orders: Orders) -> None:
-        self._seconds = orders.seconds
         self._ending = threading.Lock()
         self._ended = False
         ours, theirs = socket.socketpair()
@@ -198,10 +199,10 @@ class _TriageProcess:
         """What works, once it has loaded everything. Raises OSError where it does not come so far."""
         return self._receive(_START_SECONDS).readiness
 
-    def ask(self, request: AuthorizationRequest | None) -> Answer:
-        """Raises OSError where it does not answer in time, or died; then it must be ended."""
+    def ask(self, request: AuthorizationRequest | None, seconds: float) -> Answer:
+        """Raises OSError where it does not answer within so many seconds, or died; then it must be ended."""
         self._channel.send(request)
-        return self._receive(self._seconds)
+        return self._receive(seconds)
 
     def is_dead(self) -> bool:
         """Whether it ended, or says something although nothing was asked."""

@@ -31,6 +31,8 @@ class RunningServer:
             "PYTHONPATH": str(ROOT),
             "GREENLANE_DATABASE_URL": self.database_url,
             "GREENLANE_MODEL_DIR": str(folder / "models"),
+            # One is enough for tests, and a machine with few cores starts it sooner.
+            "GREENLANE_READERS": "1",
             **environment,
         }
         self.url = f"http://127.0.0.1:{self._port}"
