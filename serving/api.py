@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from features.request import EXAMPLE_REQUEST
@@ -14,16 +14,43 @@ from models.types import Route
 from serving.callers import Body, Looking, Previewing, Submitting
 from serving.errors import InvalidParameterError, StoreUnavailableError
 from serving.paging import cursor_after, position_of
+from serving.prefer import LONGEST_WAIT, Preference, preference_of
 from serving.problems import PROBLEM_TYPE
-from serving.schemas import CaseListBody, DocumentTextBody, HealthBody, ReadinessBody, TriageResultBody
+from serving.schemas import (
+    CaseListBody,
+    DocumentTextBody,
+    HealthBody,
+    ReadinessBody,
+    ReceivedBody,
+    TriageResultBody,
+)
+from serving.service import Submission
 from serving.store import Store
-from serving.stored_case import ListedCase
+from serving.stored_case import ListedCase, Received
 
 PAGE_SIZE = 50
 MOST_PER_PAGE = 200
 MOST_DOCUMENTS = 100_000
+RETRY_AFTER_SECONDS = 2
+"""When whoever got 202 may ask again: most files are read by then."""
 
 router = APIRouter()
+
+
+def asked_preference(
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="RFC 7240: `respond-async` is answered with 202 at once; `wait=N` holds the answer back up to N "
+            f"seconds ({LONGEST_WAIT:.0f} at most) for the result."
+        ),
+    ] = None,
+) -> Preference:
+    """How the sender wants its answer."""
+    return preference_of(prefer)
+
+
+Preferred = Annotated[Preference, Depends(asked_preference)]
 
 _DOCUMENTS_EXAMPLE = {
     "documents": [
@@ -68,8 +95,48 @@ def _answer(description: str) -> dict[str, Any]:
     return {"model": TriageResultBody, "description": description}
 
 
+def _being_read(description: str) -> dict[str, Any]:
+    return {
+        "model": ReceivedBody,
+        "description": description,
+        "headers": {
+            "Location": {"description": "Where to ask.", "schema": {"type": "string"}},
+            "Retry-After": {"description": "Seconds until then.", "schema": {"type": "integer"}},
+        },
+    }
+
+
+def received_answer(received: Received) -> tuple[dict[str, str], int, dict[str, str]]:
+    """Body, status and headers of the answer about a request that is not triaged yet."""
+    url = f"/v1/authorizations/{received.authorization_id}"
+    body = {
+        "authorization_id": received.authorization_id,
+        "external_id": received.external_id,
+        "status": "received",
+        "status_url": url,
+        "due_at": _moment(received.due_at),
+    }
+    return body, 202, {"Location": url, "Retry-After": str(RETRY_AFTER_SECONDS)}
+
+
 def _json(text: str, status: int = 200) -> Response:
     return Response(text, status_code=status, media_type="application/json")
+
+
+def _submitted(submission: Submission, prefer: Preference) -> Response:
+    answer: Response
+    if isinstance(submission.result, Received):
+        answer = JSONResponse(*received_answer(submission.result))
+    else:
+        answer = _json(submission.result, 201 if submission.created else 200)
+        answer.headers["Location"] = f"/v1/authorizations/{submission.authorization_id}"
+    if prefer.applied:
+        answer.headers["Preference-Applied"] = prefer.applied
+    return answer
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 @router.post(
@@ -78,23 +145,28 @@ def _json(text: str, status: int = 200) -> Response:
     responses={
         201: _answer("Stored and triaged."),
         200: _answer("Stored before with the same content: the stored result."),
+        202: _being_read("Stored; its files or its long text are being read."),
         **_problems(400, 409, 413, 422, 503),
     },
     openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Store and triage one request",
     tags=["authorizations"],
 )
-def post_authorization(service: Submitting, body: Body) -> Response:
-    """The external_id is the idempotency key: send again after any failure, there will be one case."""
-    submission = service.submit(body)
-    answer = _json(submission.result, 201 if submission.created else 200)
-    answer.headers["Location"] = f"/v1/authorizations/{submission.authorization_id}"
-    return answer
+def post_authorization(service: Submitting, body: Body, prefer: Preferred) -> Response:
+    """The external_id is the idempotency key: send again after any failure, there will be one case.
+
+    Answered with the result where all documents are plain text and together short, else with 202 and where to ask.
+    """
+    return _submitted(service.submit(body, prefer), prefer)
 
 
 @router.get(
     "/v1/authorizations/{authorization_id}",
-    responses={200: _answer("The stored result."), **_problems(404, 422, 503)},
+    responses={
+        200: _answer("The stored result."),
+        202: _being_read("Stored, and not triaged yet."),
+        **_problems(404, 422, 503),
+    },
     summary="The stored result",
     tags=["authorizations"],
 )
@@ -105,20 +177,24 @@ def get_authorization(authorization_id: str, service: Looking) -> Response:
 
 @router.post(
     "/v1/authorizations/{authorization_id}/documents",
-    responses={200: _answer("Triaged again."), **_problems(400, 404, 409, 413, 422, 503)},
+    responses={
+        200: _answer("Triaged again."),
+        202: _being_read("Stored; what came is being read."),
+        **_problems(400, 404, 409, 413, 422, 503),
+    },
     openapi_extra=_body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
     summary="Add documents and triage again",
     tags=["authorizations"],
 )
-def post_documents(authorization_id: str, service: Submitting, body: Body) -> Response:
+def post_documents(authorization_id: str, service: Submitting, body: Body, prefer: Preferred) -> Response:
     """The earlier result stays in the history. Documents that are stored already are not added twice."""
-    return _json(service.add_documents(authorization_id, body))
+    return _submitted(service.add_documents(authorization_id, body, prefer), prefer)
 
 
 @router.get(
     "/v1/authorizations/{authorization_id}/documents/{number}/text",
     response_model=DocumentTextBody,
-    responses=_problems(404, 422, 503),
+    responses={202: _being_read("Stored, and not read yet."), **_problems(404, 422, 503)},
     summary="The text of one document, which facts point into",
     tags=["authorizations"],
 )
@@ -240,5 +316,5 @@ def _listed(case: ListedCase) -> dict[str, Any]:
         },
         "route": case.route.value if case.route else None,
         "reason": reason,
-        "due_at": case.due_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "due_at": _moment(case.due_at),
     }

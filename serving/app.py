@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from features.errors import RequestRefusedError
 from features.request import DocumentsBody, RequestBody
@@ -24,6 +23,7 @@ from serving import (
     api,
     case_action_pages,
     draft_pages,
+    job_pages,
     numbers_pages,
     pages,
     people_pages,
@@ -35,25 +35,26 @@ from serving import (
     worklist_pages,
 )
 from serving.documents.pool import ReadingPool
-from serving.errors import NotSignedInError, ServingError, StaleFormError
+from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
+from serving.jobs import JobQueue
 from serving.key_check import KeyCheck
 from serving.key_store import KeyStore
 from serving.metrics import Metrics
 from serving.not_signed_in import answer_not_signed_in, answer_stale_form
 from serving.oidc import provider_of
-from serving.reading import Reader
+from serving.reading import OneAtATime, Reader, Triage
 from serving.request_rate import RequestRate
 from serving.safe_start import refuse_calls_without_keys
 from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
-from serving.service import AuthorizationService, Triage
+from serving.service import AuthorizationService
 from serving.settings import Settings
 from serving.sight_rate import SightRate
 from serving.sign_in_limit import SignInLimit
 from serving.store import Store
 from serving.tenant_rooms import TenantRooms
-
-_log = logging.getLogger("greenlane.serving")
+from serving.triage_pool import TriagePool
+from serving.workers import Workers
 
 
 def create_app(
@@ -66,22 +67,32 @@ def create_app(
     """The application: store opened (and SQLite migrated), model loaded, routes mounted.
 
     ``triage`` replaces the champion model's triage; ``draw`` the blind audit's random numbers; ``migrate`` also
-    migrates a database that is not SQLite. Raises StoreUnavailableError where the database cannot be opened, and
-    SettingsError for settings that are not safe, and a certificate file of the identity provider that cannot be read.
+    migrates a database that is not SQLite. Notes are read in this process unless the settings name a number of readers.
+    Raises StoreUnavailableError where the database cannot be opened, and SettingsError for settings that are not safe, and
+    a certificate file of the identity provider that cannot be read.
     """
     refuse_calls_without_keys(settings)
     store = Store.open(settings.database_url, migrate_always=migrate)
     metrics = Metrics()
-    reader = Reader.load(settings)
     documents = ReadingPool.of(settings)
+    reading = _reading(settings, triage, metrics)
+    queue = JobQueue(store)
+    metrics.watch_queue(queue.depth)
     service = AuthorizationService(
         store,
-        triage or reader.triage,
+        reading.triage,
         audit_share=settings.audit_share,
         metrics=metrics,
         documents=documents,
+        queue=queue,
+        sync_characters=settings.sync_characters,
         draw=draw,
     )
+
+    def end_readers() -> None:
+        documents.close()
+        reading.close()
+
     app = FastAPI(
         title="greenlane",
         summary="Triage for prior authorization. It never denies.",
@@ -101,16 +112,19 @@ def create_app(
     app.state.key_check = KeyCheck(KeyStore(store))
     app.state.request_rate = RequestRate()
     app.state.documents = documents
+    app.state.queue = queue
+    app.state.workers = Workers(service, queue, count=settings.workers, end_readers=end_readers)
     app.state.sight_rate = SightRate()
     app.state.sign_in_limit = SignInLimit(store)
     app.state.identity_provider = provider_of(settings)
     app.state.metrics = metrics
-    app.state.readiness = reader.readiness
+    app.state.readiness = reading.readiness
     app.include_router(api.router)
     for place in (
         sign_in_pages,
         people_pages,
         draft_pages,
+        job_pages,
         pages,
         score_page,
         sight_pages,
@@ -127,25 +141,31 @@ def create_app(
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How this application triages: what does it, what of it works, and how it is ended."""
+
+    triage: Triage
+    readiness: Callable[[], dict[str, str]]
+    close: Callable[[], None] = lambda: None
+
+
+def _reading(settings: Settings, triage: Triage | None, metrics: Metrics) -> _Reading:
+    if settings.readers and triage is None:
+        pool = TriagePool(settings, processes=settings.readers, timed=metrics.time_triage)
+        pool.start()
+        return _Reading(pool.triage, pool.readiness, pool.close)
+    reader = Reader.load(settings)
+    return _Reading(OneAtATime(triage or reader.triage, timed=metrics.time_triage), reader.readiness)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    stopping = threading.Event()
-    recovery = threading.Thread(target=_recover, args=(app.state.rooms, stopping), name="recovery", daemon=True)
-    recovery.start()
+    workers: Workers = app.state.workers
+    workers.start()
     yield
-    stopping.set()
-    app.state.documents.close()
-    recovery.join(timeout=30)
+    workers.stop(app.state.settings.stop_seconds)
     app.state.store.close()
-
-
-def _recover(rooms: TenantRooms, stopping: threading.Event) -> None:
-    try:
-        # Also of tenants that are not active any more: what was accepted is triaged.
-        for each in rooms.tenants.everyone():
-            rooms.of(each.tenant).service.recover(stopping=stopping)
-    except ServingError as error:
-        _log.error("recovery stopped: %s", error)
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -160,6 +180,12 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(StaleFormError)
     async def stale_form(request: Request, error: StaleFormError) -> Response:
         return await answer_stale_form(request, error)
+
+    @app.exception_handler(BeingReadError)
+    async def being_read(request: Request, error: BeingReadError) -> Response:
+        if request.url.path.startswith("/v1/"):
+            return JSONResponse(*api.received_answer(error.received))
+        return job_pages.being_read_page(request, error.received)
 
     @app.exception_handler(ServingError)
     async def serving_error(request: Request, error: ServingError) -> Response:

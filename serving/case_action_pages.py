@@ -151,7 +151,7 @@ def adverse_form(authorization_id: str, who: Director, service: Service, actions
 @router.post("/cases/{authorization_id}/corrections")
 def correct(posted: ByWorker) -> Response:
     """Keep what a person says about a fact that was read, or was not."""
-    case = known_case(posted.authorization_id, posted.service)
+    case = known_case(posted.authorization_id, posted.service, earlier=True)
     missed = posted.first("verdict") == "missed"
     form = "add_missed" if missed else "correct_fact"
     documents = case.stored.request.documents
@@ -182,7 +182,7 @@ def correction_form(authorization_id: str, who: Worker, service: Service, action
 def undo(posted: ByWorker) -> Response:
     """Undo what the person did."""
     action_id = posted.first("action_id")
-    case = known_case(posted.authorization_id, posted.service)
+    case = known_case(posted.authorization_id, posted.service, earlier=True)
     try:
         done = posted.actions.undo(posted.who, posted.authorization_id, action_id, now=posted.now)
     except ActionRefusedError as error:
@@ -226,7 +226,7 @@ def concepts(_who: Reader) -> HTMLResponse:
 
 
 def _act(posted: Posted, kind: ActionKind, form: str) -> Response:
-    case = known_case(posted.authorization_id, posted.service)
+    case = known_case(posted.authorization_id, posted.service, earlier=True)
     try:
         content = content_of(kind, _with_mention(posted.fields), form_context(posted.actions, case, now=posted.now))
         if kind is ActionKind.DETERMINED_ADVERSELY:
@@ -243,7 +243,7 @@ def _act(posted: Posted, kind: ActionKind, form: str) -> Response:
     except ActionRefusedError as error:
         return _again(posted, case, form, error.problems, status=422)
     except CaseChangedError as error:
-        case = known_case(posted.authorization_id, posted.service)
+        case = known_case(posted.authorization_id, posted.service, earlier=True)
         return _again(posted, case, form, (("", str(error)),), status=409)
     return _back(posted.authorization_id, done.action_id)
 

@@ -68,7 +68,13 @@ def claim_first(
     # PostgreSQL passes over what another transaction is claiming; SQLite has one writer at a time.
     free = (
         select(AuthorizationRow)
-        .where(AuthorizationRow.tenant == store.tenant, AuthorizationRow.assigned_to.is_(None), *others)
+        .where(
+            AuthorizationRow.tenant == store.tenant,
+            AuthorizationRow.assigned_to.is_(None),
+            # Nobody is handed a case that is still being read.
+            AuthorizationRow.status == "triaged",
+            *others,
+        )
         .order_by(*due)
         .limit(1)
         .with_for_update(skip_locked=True)

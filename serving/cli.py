@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from serving.audit_cli import audit_app
 from serving.backup_commands import backup, restore
 from serving.doctor_command import doctor
+from serving.job_commands import jobs_app, work_command
 from serving.key_commands import keys_app
 from serving.opened_store import OfTenant
 from serving.opened_store import opened_store as _store
@@ -85,6 +86,8 @@ app.command("restore")(restore)
 app.command("doctor")(doctor)
 app.add_typer(keys_app, name="keys")
 app.add_typer(tenants_app, name="tenants")
+app.add_typer(jobs_app, name="jobs")
+app.command("work")(work_command)
 
 
 class ResultFormat(StrEnum):

@@ -59,6 +59,22 @@ def signed_in(request: Request, rooms: Rooms) -> SignedIn:
     return who
 
 
+def onlooker(permission: Permission) -> Callable[..., SignedIn]:
+    """A dependency as :func:`allowed` makes it, for what a page asks by itself: that is no sign of life."""
+
+    def check(request: Request, rooms: Rooms) -> SignedIn:
+        token = read_cookie(request, COOKIE)
+        room = rooms.of_sign_in(token)
+        who = room.people.signed_in(token, now=datetime.now(UTC)) if room is not None else None
+        if who is None:
+            raise NotSignedInError("sign in first")
+        if not who.person.may(permission):
+            raise NotAllowedError("your role does not allow this")
+        return who
+
+    return check
+
+
 def allowed(permission: Permission) -> Callable[[SignedIn], SignedIn]:
     """A dependency: who is signed in, if their role holds the permission. It raises NotAllowedError."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from serving.stored_case import Received
 
 
 class ServingError(Exception):
@@ -255,6 +258,42 @@ class ServiceStoppingError(ServingError):
     status = 503
     slug = "service-stopping"
     title = "The service is stopping"
+
+
+class ReaderEndedError(ServingError):
+    """The process that read a request died, hung or failed. What was stored is tried again."""
+
+    status = 503
+    slug = "reader-ended"
+    title = "The request could not be read just now"
+
+
+class BeingReadError(ServingError):
+    """A stored request that has no result yet; ``received`` says which. No fault: it is answered with 202."""
+
+    status = 202
+    slug = "being-read"
+    title = "The request is being read"
+
+    def __init__(self, received: Received) -> None:
+        self.received = received
+        super().__init__("the request is stored and has no result yet; ask again")
+
+
+class UnknownJobError(ServingError):
+    """No job has this number."""
+
+    status = 404
+    slug = "unknown-job"
+    title = "No job has this number"
+
+
+class JobRefusedError(ServingError):
+    """A job that cannot be tried again as things stand; the message says why."""
+
+    status = 409
+    slug = "job-refused"
+    title = "The job cannot be tried again"
 
 
 class DecisionRefusedError(ServingError):

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from models.types import Route, TriageResult
+from serving.errors import StoreUnavailableError
+from serving.jobs import QueueDepth
 
+_ATTEMPTS = ("done", "put_off", "handed_back", "dead")
 _TRIAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class _QueueGauges(Collector):
+    """The queue as it stands when it is asked for: every process that answers says the same of the one database."""
+
+    def __init__(self, depth: Callable[[], QueueDepth]) -> None:
+        self._depth = depth
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """What :meth:`collect` gives, without values."""
+        yield GaugeMetricFamily("greenlane_jobs", "Jobs of all tenants, by state.", labels=["state"])
+        yield GaugeMetricFamily("greenlane_jobs_oldest_waiting_seconds", "Age of the oldest job that nobody has taken.")
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Nothing where the database cannot be asked: a scrape still gets everything else."""
+        try:
+            depth = self._depth()
+        except StoreUnavailableError:
+            return
+        jobs, oldest = self.describe()
+        for state, count in (("waiting", depth.waiting), ("leased", depth.leased), ("dead", depth.dead)):
+            jobs.add_metric([state], count)
+        seconds = (datetime.now(UTC) - depth.oldest).total_seconds() if depth.oldest else 0.0
+        oldest.add_metric([], max(0.0, seconds))
+        yield from (jobs, oldest)
 
 
 class Metrics:
@@ -40,8 +73,21 @@ class Metrics:
             ["method", "path", "status"],
             registry=self._registry,
         )
+        self._attempts = Counter(
+            "greenlane_job_attempts", "Attempts to triage a stored request, by end.", ["end"], registry=self._registry
+        )
         for route in Route:
             self._routed.labels(route.value)
+        for end in _ATTEMPTS:
+            self._attempts.labels(end)
+
+    def watch_queue(self, depth: Callable[[], QueueDepth]) -> None:
+        """Give the queue's depth with every scrape."""
+        self._registry.register(_QueueGauges(depth))
+
+    def count_attempt(self, end: str) -> None:
+        """Count an attempt that ended: ``done``, ``put_off``, ``handed_back`` or ``dead``."""
+        self._attempts.labels(end).inc()
 
     def count_result(self, result: TriageResult) -> None:
         """Count a result that was stored just now."""

@@ -13,9 +13,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from serving.aggregates import aggregates
 from serving.aggregates_view import aggregate_sections
-from serving.cookies import COOKIE, read_cookie
-from serving.deps import Cases, Rooms, allowed
-from serving.errors import NotAllowedError, NotSignedInError, UnknownTableError
+from serving.deps import Cases, Rooms, allowed, onlooker
+from serving.errors import UnknownTableError
 from serving.number_tables import NumberTable
 from serving.numbers import lead_numbers
 from serving.numbers_view import NumbersView, Section, clock_words, numbers_view
@@ -50,18 +49,6 @@ def chosen_period(
     return PeriodFilter(chosen, tuple(PERIOD_NAMES.items()), urlencode({"period": chosen.name, **days}))
 
 
-def onlooker(request: Request, rooms: Rooms) -> SignedIn:
-    """Who is signed in and may read reports. A page that refreshes itself is no sign of life: the idle time runs on."""
-    token = read_cookie(request, COOKIE)
-    room = rooms.of_sign_in(token)
-    who = room.people.signed_in(token, now=datetime.now(UTC)) if room is not None else None
-    if who is None:
-        raise NotSignedInError("sign in first")
-    if not who.person.may(Permission.READ_REPORTS):
-        raise NotAllowedError("your role does not allow this")
-    return who
-
-
 def app_settings(request: Request) -> Settings:
     """The settings of this application."""
     return cast("Settings", request.app.state.settings)
@@ -69,7 +56,7 @@ def app_settings(request: Request) -> Settings:
 
 Chosen = Annotated[PeriodFilter, Depends(chosen_period)]
 ReportReader = Annotated[SignedIn, Depends(allowed(Permission.READ_REPORTS))]
-Onlooker = Annotated[SignedIn, Depends(onlooker)]
+Onlooker = Annotated[SignedIn, Depends(onlooker(Permission.READ_REPORTS))]
 AggregateReader = Annotated[SignedIn, Depends(allowed(Permission.READ_AGGREGATES))]
 Set = Annotated[Settings, Depends(app_settings)]
 

@@ -66,8 +66,11 @@ def error_page(request: Request, status: int) -> HTMLResponse:
     )
 
 
-def known_case(authorization_id: str, service: AuthorizationService) -> Case:
-    """The case of an id that came in an address. Raises UnknownAuthorizationError."""
+def known_case(authorization_id: str, service: AuthorizationService, *, earlier: bool = False) -> Case:
+    """The case of an id that came in an address. ``earlier``: while newer documents are read, as it was read before.
+
+    Raises UnknownAuthorizationError, and BeingReadError where there is no result.
+    """
     if not is_ulid(authorization_id):
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
-    return service.case(authorization_id)
+    return service.case(authorization_id, earlier=earlier)

@@ -29,11 +29,21 @@ class Permission(StrEnum):
     """Numbers and corrections without anybody's name."""
     READ_TRAIL = "read_trail"
     KEEP_PEOPLE = "keep_people"
+    KEEP_QUEUE = "keep_queue"
+    """See what waits to be read and what was given up, and have it tried again."""
 
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.NURSE: frozenset({Permission.READ_CASES, Permission.WORK_ON_CASES}),
-    Role.LEAD: frozenset({Permission.READ_CASES, Permission.WORK_ON_CASES, Permission.ASSIGN, Permission.READ_REPORTS}),
+    Role.LEAD: frozenset(
+        {
+            Permission.READ_CASES,
+            Permission.WORK_ON_CASES,
+            Permission.ASSIGN,
+            Permission.READ_REPORTS,
+            Permission.KEEP_QUEUE,
+        }
+    ),
     Role.MEDICAL_DIRECTOR: frozenset(
         {
             Permission.READ_CASES,
@@ -44,7 +54,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     ),
     Role.DATA_SCIENTIST: frozenset({Permission.READ_AGGREGATES}),
     Role.AUDITOR: frozenset({Permission.READ_CASES, Permission.READ_REPORTS, Permission.READ_TRAIL}),
-    Role.ADMINISTRATOR: frozenset({Permission.KEEP_PEOPLE}),
+    Role.ADMINISTRATOR: frozenset({Permission.KEEP_PEOPLE, Permission.KEEP_QUEUE}),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import sys
 from collections.abc import Sequence
@@ -18,15 +19,18 @@ from serving.request_files import EVALUATION_FIELDS, entries
 from serving.safe_start import refuse_plain_http
 from serving.service import AuthorizationService
 from serving.settings import load_settings
+from serving.stderr_log import log_to_stderr
+from serving.triage_pool import default_processes
 
 _log = logging.getLogger("greenlane.serving")
 
 
 def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: bool, demo_people: bool) -> None:
     """Serve until stopped. Raises SettingsError, StoreUnavailableError or FeaturesError where it cannot start."""
-    _log_to_stderr()
+    log_to_stderr()
     settings = load_settings()
-    settings = settings.model_copy(update={"host": host or settings.host})
+    readers = default_processes() if settings.readers is None else settings.readers
+    settings = settings.model_copy(update={"host": host or settings.host, "readers": readers})
     if demo_people and not settings.is_for_this_machine:
         raise SettingsError("--demo-people: only where the service listens on this machine alone (127.0.0.1)")
     refuse_plain_http(settings)
@@ -44,7 +48,13 @@ def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: b
     address, bound = listening.getsockname()[:2]
     _log.info("greenlane on http://%s:%d/", f"[{address}]" if ":" in address else address, bound)
     # Access lines are our own: uvicorn's hold paths and queries.
-    config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -65,7 +75,7 @@ def load_requests(service: AuthorizationService, names: Sequence[str]) -> int:
         if isinstance(entry.data, dict):
             data = {field: value for field, value in entry.data.items() if field not in EVALUATION_FIELDS}
             try:
-                service.submit(dumps(data).encode())
+                service.submit(dumps(data).encode(), at_once=True)
             except RequestRefusedError as error:
                 problems += [f"{field}: {message}" for field, message in error.problems]
             except ServingError as error:
@@ -76,12 +86,3 @@ def load_requests(service: AuthorizationService, names: Sequence[str]) -> int:
         for problem in problems:
             sys.stderr.write(f"{entry.place}: {problem}\n")
     return failed
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    ours = logging.getLogger("greenlane")
-    ours.setLevel(logging.INFO)
-    ours.addHandler(handler)
-    ours.propagate = False

@@ -126,6 +126,16 @@ class TriageResultBody(_Body):
     pipeline_version: str
 
 
+class ReceivedBody(_Body):
+    """A request that is stored and not triaged yet. Ask at ``status_url``: 202 until there is a result, then 200."""
+
+    authorization_id: str
+    external_id: str
+    status: Literal["received"]
+    status_url: str
+    due_at: AwareDatetime
+
+
 class PageBody(_Body):
     """A page of a document: ``start`` is the offset of its first character in the document's text."""
 

@@ -1,6 +1,7 @@
-"""The use cases: validate, store, triage, store the result. HTTP, pages and start-up all go through here.
+"""The use cases: validate, store, triage, store the result. HTTP, pages and workers all go through here.
 
-A request is on disk before it is triaged; whatever fails afterwards sends it to a nurse as ``system_error``.
+A request is on disk with its job before it is triaged. What is wrong with a request sends it to a nurse as ``system_error``
+at once; what is wrong with the machinery lets its job wait, and sends it there after the last attempt.
 """
 
 from __future__ import annotations
@@ -8,9 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import secrets
-import threading
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,14 +24,16 @@ from models.result import result_to_json, trace_to_json
 from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
 from serving.documents.pool import ReadingPool
+from serving.errors import BeingReadError, ServiceStoppingError, ServingError, StoreUnavailableError
+from serving.jobs import MOST_ATTEMPTS, Job, JobQueue
 from serving.json_body import parse_json
 from serving.metrics import Metrics
+from serving.prefer import Preference
+from serving.reading import Triage
 from serving.records import ReceivedDocument, dumps, fingerprint, read_received, received_documents
 from serving.store import Store
-from serving.stored_case import CaseStatus, ListedCase, ListPosition, StoredRequest, StoredResult
+from serving.stored_case import CaseStatus, ListedCase, ListPosition, Received, StoredRequest, StoredResult
 from serving.ulid import UlidSource
-
-Triage = Callable[[AuthorizationRequest], TriageResult]
 
 SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this request.")
 
@@ -46,21 +47,25 @@ TEXT_OF_ANOTHER_MEMBER = Reason(
     "A document says word for word what one of another member's request says; a nurse finds out whose it is.",
 )
 
-MOST_ATTEMPTS = 3
-"""After so many attempts that ended with the process dead, a request goes to a nurse unread."""
+PROCESS_ENDED = "process_ended"
+"""The kind of error where nobody was left to say another."""
 
-_STRIPES = 64
+_LONGEST_HOLD = 10.0
+"""Seconds a repeat waits for the result of the request it repeats, where it says nothing else."""
+_FIRST_LOOK, _LAST_LOOK = 0.02, 0.25
 
 _log = logging.getLogger("greenlane.serving")
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The answer to a posted request: the result as JSON text, and whether the case is new."""
+    """The answer to a posted request: the result as JSON text, or what is known before there is one; and whether the case
+    is new.
+    """
 
     authorization_id: str
-    result: str
     created: bool
+    result: str | Received
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,8 @@ class Case:
 
 
 class AuthorizationService:
-    """Requests in, results out. Safe to share between threads: notes are read one at a time (it is pure Python, so
-    threads would only take turns anyway); ``draw`` gives numbers in [0, 1) for the blind audit.
+    """Requests in, results out, for one tenant. Safe to share between threads; ``draw`` gives numbers in [0, 1) for the
+    blind audit, ``sync_characters`` is how much plain text a request may hold that is triaged while its sender waits.
     """
 
     def __init__(
@@ -85,6 +90,8 @@ class AuthorizationService:
         audit_share: float,
         metrics: Metrics,
         documents: ReadingPool,
+        queue: JobQueue,
+        sync_characters: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw: Callable[[], float] | None = None,
     ) -> None:
@@ -93,25 +100,27 @@ class AuthorizationService:
         self._audit_share = audit_share
         self._metrics = metrics
         self._documents = documents
+        self._queue = queue
+        self._sync_characters = sync_characters
         self._clock = clock
         self._draw = draw or secrets.SystemRandom().random
         self._next_id = UlidSource()
-        self._reading = threading.Lock()
-        self._cases = tuple(threading.Lock() for _ in range(_STRIPES))
 
     def of_tenant(self, tenant: str) -> AuthorizationService:
-        """The same service on another tenant's cases. Notes of all tenants are read one at a time, by the same model."""
+        """The same service on another tenant's cases; notes of all tenants are read by the same model."""
         other = copy.copy(self)
         other._store = self._store.of_tenant(tenant)
         return other
 
-    def submit(self, body: bytes) -> Submission:
-        """Store and triage one request; a repeat with the same content gets the stored result.
+    def submit(self, body: bytes, prefer: Preference | None = None, *, at_once: bool = False) -> Submission:
+        """Store a request, and triage it if it is small and its sender wants to wait; else its job waits for a worker.
 
-        Raises UnreadableBodyError, RequestRefusedError, ContentConflictError or StoreUnavailableError.
+        A repeat with the same content gets the stored result. ``at_once``: triage it here whatever it is. Raises
+        UnreadableBodyError, RequestRefusedError, ContentConflictError, StoreUnavailableError or ServiceStoppingError.
         """
         now = self._clock()
         request, documents, clock_given = _parse(body, now)
+        prefer = prefer or Preference()
         stored, created = self._store.accept(
             self._next_id(),
             request,
@@ -121,9 +130,9 @@ class AuthorizationService:
             audit_selected=self._draw() < self._audit_share,
             audit_probability=self._audit_share,
             now=now,
+            lease_for=self._lease_for(prefer, at_once=at_once),
         )
-        result = self._complete(stored) if created else self._finish(stored.authorization_id)
-        return Submission(stored.authorization_id, result.result, created)
+        return self._answer(stored, prefer, new=created, created=created, at_once=at_once)
 
     def preview(self, body: bytes) -> str:
         """The result of a request as JSON text, nothing stored and nothing drawn for the audit. Raises as `submit`."""
@@ -131,40 +140,51 @@ class AuthorizationService:
         read = replace(request, documents=tuple(read_received(document, self._documents) for document in received))
         return dumps(result_to_json(self._switched(self._read(read))))
 
-    def add_documents(self, authorization_id: str, body: bytes) -> str:
-        """Add documents and triage again; the earlier result stays in the history. Returns the new result as JSON text.
+    def add_documents(self, authorization_id: str, body: bytes, prefer: Preference | None = None) -> Submission:
+        """Add documents and triage again, as :meth:`submit` does; the earlier result stays in the history.
 
         Raises UnknownAuthorizationError and what :meth:`submit` raises.
         """
+        prefer = prefer or Preference()
         data = parse_json(body)
         try:
             parsed = DocumentsBody.model_validate(data)
         except ValidationError as error:
             raise refusal(error) from None
         documents = received_documents(to_documents(parsed.documents), data["documents"])
-        stored, added = self._store.add_documents(authorization_id, documents, now=self._clock())
-        return (self._complete(stored) if added else self._finish(authorization_id)).result
+        stored, added = self._store.add_documents(
+            authorization_id, documents, now=self._clock(), lease_for=self._lease_for(prefer, at_once=False)
+        )
+        return self._answer(stored, prefer, new=added, created=False, at_once=False)
 
     def result(self, authorization_id: str) -> str:
-        """The stored result as JSON text; a request whose triage was interrupted is triaged now.
+        """The stored result as JSON text. Raises UnknownAuthorizationError, and BeingReadError where there is none yet."""
+        return self._found(authorization_id).result
 
-        Raises UnknownAuthorizationError.
+    def case(self, authorization_id: str, *, earlier: bool = False) -> Case:
+        """Request, result and history of one case.
+
+        ``earlier``: where the newest documents are still being read, the result before them will do. Raises
+        UnknownAuthorizationError, and BeingReadError where there is no such result.
         """
-        return self._finish(authorization_id).result
-
-    def case(self, authorization_id: str) -> Case:
-        """Request, result and history of one case. Raises UnknownAuthorizationError."""
-        latest = self._finish(authorization_id)
         stored = self._store.request(authorization_id)
-        return Case(stored, latest, self._store.history(authorization_id))
+        history = self._store.history(authorization_id)
+        latest = next((result for result in history if result.revision == stored.revision), None)
+        if latest is None and earlier and history:
+            latest = history[-1]
+        if latest is None:
+            raise BeingReadError(self._store.received(authorization_id))
+        return Case(stored, latest, history)
 
     def document(self, authorization_id: str, number: int) -> Document:
         """The ``number``-th document of a case, from 1, as it was read.
 
-        Raises UnknownAuthorizationError or UnknownDocumentError.
+        Raises UnknownAuthorizationError or UnknownDocumentError, and BeingReadError where nobody has read it yet.
         """
-        self._finish(authorization_id)
-        return self._store.document(authorization_id, number)
+        document = self._store.document(authorization_id, number)
+        if document.content_type != READABLE_CONTENT_TYPE and document.read_by is None:
+            raise BeingReadError(self._store.received(authorization_id))
+        return document
 
     def cases(
         self,
@@ -182,34 +202,108 @@ class AuthorizationService:
         """Raise StoreUnavailableError unless the database can be used."""
         self._store.check()
 
-    def recover(self, *, stopping: threading.Event | None = None) -> int:
-        """Triage every accepted request that has no result; returns how many. Meant for start-up."""
-        count = 0
-        for authorization_id in self._store.pending():
-            if stopping is not None and stopping.is_set():
-                break
-            self._finish(authorization_id)
-            count += 1
-        if count:
-            _log.info("triaged %d requests that were accepted before this start", count)
-        return count
+    def work(self, job: Job) -> StoredResult | None:
+        """Triage the request of a job that was taken. None: there is no result, and the job waits again or is over.
 
-    def _finish(self, authorization_id: str) -> StoredResult:
-        found = self._store.result(authorization_id)
-        if found is not None:
-            return found
-        with self._case(authorization_id):
+        Raises StoreUnavailableError; then the job is to be handed back as soon as the database answers.
+        """
+        with self._queue.in_hand(job):
+            try:
+                if job.attempts > MOST_ATTEMPTS:
+                    return self._give_up(job, job.error or PROCESS_ENDED)
+                stored = self._store.request(job.authorization_id)
+                if stored.revision != job.revision:
+                    self._queue.drop(job)
+                    return None
+                kept = self._read_and_keep(stored)
+                self._metrics.count_attempt("done")
+                return kept
+            except StoreUnavailableError:
+                raise
+            except ServiceStoppingError:
+                self._metrics.count_attempt("handed_back")
+                self._queue.hand_back(job)
+            except Exception as error:
+                return self._failed(job, type(error).__name__)
+        return None
+
+    def _failed(self, job: Job, error: str) -> StoredResult | None:
+        """What follows an error of the machinery: another attempt later, or after the last one a nurse."""
+        _log.error("attempt %d to triage %s failed with %s", job.attempts, job.authorization_id, error)
+        if job.attempts >= MOST_ATTEMPTS:
+            return self._give_up(job, error)
+        self._metrics.count_attempt("put_off")
+        self._queue.put_off(job, error)
+        return None
+
+    def _give_up(self, job: Job, error: str) -> StoredResult | None:
+        """A nurse gets the request unread; the job is kept among the dead ones."""
+        _log.error("gave up on %s after %d attempts: %s", job.authorization_id, job.attempts, error)
+        self._metrics.count_attempt("dead")
+        try:
+            stored = self._store.request(job.authorization_id)
+            return self._keep(stored, system_error_result(stored.request), dead=error)
+        except StoreUnavailableError:
+            raise
+        except Exception as unusable:
+            # Not even that much can be read of it: it stays in sight among the dead jobs.
+            _log.error("no result can be stored for %s: %s", job.authorization_id, type(unusable).__name__)
+            self._queue.bury(job, error)
+            return None
+
+    def _lease_for(self, prefer: Preference, *, at_once: bool) -> Callable[[AuthorizationRequest], str | None]:
+        def lease_for(request: AuthorizationRequest) -> str | None:
+            return self._queue.owner if self._is_read_here(request, prefer, at_once=at_once) else None
+
+        return lease_for
+
+    def _is_read_here(self, request: AuthorizationRequest, prefer: Preference, *, at_once: bool) -> bool:
+        """Whether whoever took the request also triages it, while its sender waits."""
+        if at_once or prefer.respond_async:
+            return at_once
+        texts = [d.text for d in request.documents if d.content_type == READABLE_CONTENT_TYPE or d.read_by is not None]
+        return len(texts) == len(request.documents) and sum(map(len, texts)) <= self._sync_characters
+
+    def _answer(
+        self, stored: StoredRequest, prefer: Preference, *, new: bool, created: bool, at_once: bool
+    ) -> Submission:
+        """The result where it is there or can be waited for. ``new``: this call made the revision, and so its job."""
+        authorization_id = stored.authorization_id
+        result: StoredResult | None = None
+        here = self._is_read_here(stored.request, prefer, at_once=at_once)
+        if new and here:
+            result = self.work(Job(self._store.tenant, authorization_id, stored.revision))
+        elif new:
+            self._queue.announce()
+        elif (result := self._store.result(authorization_id)) is None and here:
+            # What this repeats was interrupted, or is being read just now by somebody else.
+            job = self._queue.take_of(authorization_id)
+            result = self.work(job) if job is not None else None
+        if result is None and not prefer.respond_async:
+            hold = _LONGEST_HOLD if here and not new else 0.0
+            result = self._awaited(authorization_id, hold if prefer.wait is None else prefer.wait)
+        if result is None:
+            return Submission(authorization_id, created, self._store.received(authorization_id))
+        return Submission(authorization_id, created, result.result)
+
+    def _awaited(self, authorization_id: str, seconds: float) -> StoredResult | None:
+        """The result, if it comes within so many seconds."""
+        begin, look = time.monotonic(), _FIRST_LOOK
+        while True:
+            left = begin + seconds - time.monotonic()
+            if left <= 0:
+                return None
+            time.sleep(min(look, left))
+            look = min(look * 2, _LAST_LOOK)
             found = self._store.result(authorization_id)
             if found is not None:
                 return found
-            stored = self._store.request(authorization_id)
-            if self._store.count_attempt(authorization_id) > MOST_ATTEMPTS:
-                return self._keep(stored, system_error_result(stored.request))
-            return self._read_and_keep(stored)
 
-    def _complete(self, stored: StoredRequest) -> StoredResult:
-        with self._case(stored.authorization_id):
-            return self._read_and_keep(stored)
+    def _found(self, authorization_id: str) -> StoredResult:
+        found = self._store.result(authorization_id)
+        if found is None:
+            raise BeingReadError(self._store.received(authorization_id))
+        return found
 
     def _read_and_keep(self, stored: StoredRequest) -> StoredResult:
         stored = self._with_files_read(stored)
@@ -230,10 +324,6 @@ class AuthorizationService:
         documents = tuple(now_read[document.document_id] for document in stored.request.documents)
         return replace(stored, request=replace(stored.request, documents=documents))
 
-    def _case(self, authorization_id: str) -> threading.Lock:
-        """What one thread holds while it triages a case, so that a repeat waits instead of counting as an attempt."""
-        return self._cases[zlib.crc32(authorization_id.encode()) % len(self._cases)]
-
     def _switched(self, result: TriageResult) -> TriageResult:
         """The result as the family's switch allows it. Asked of the database each time, so a turn holds at once."""
         if result.policy is None or not self._store.is_fast_track_off(result.policy.family):
@@ -244,7 +334,7 @@ class AuthorizationService:
             return result
         return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, off))
 
-    def _keep(self, stored: StoredRequest, result: TriageResult) -> StoredResult:
+    def _keep(self, stored: StoredRequest, result: TriageResult, *, dead: str | None = None) -> StoredResult:
         result = self._switched(result)
         if self._store.has_near_duplicate(stored.authorization_id):
             others = result.reasons if result.route is Route.NURSE_REVIEW else ()
@@ -263,6 +353,7 @@ class AuthorizationService:
             trace=dumps(trace_to_json(result)),
             held_for_audit=held,
             now=self._clock(),
+            dead=dead,
         )
         if stored_now:
             self._metrics.count_result(result)
@@ -270,17 +361,16 @@ class AuthorizationService:
         return kept
 
     def _read(self, request: AuthorizationRequest) -> TriageResult:
-        """Triage, and whatever goes wrong in it is a nurse's case: this never raises for a request's content."""
-        with self._reading:
-            begin = time.perf_counter()
-            try:
-                result = self._triage(request)
-                check_offsets(request, result)
-            except Exception as error:
-                # The message may hold note text; the kind of error does not.
-                _log.error("triage failed with %s", type(error).__name__)
-                result = system_error_result(request)
-            self._metrics.time_triage(time.perf_counter() - begin)
+        """Triage. Whatever of the request makes it fail is a nurse's case; an error of the machinery passes."""
+        try:
+            result = self._triage(request)
+            check_offsets(request, result)
+        except ServingError:
+            raise
+        except Exception as error:
+            # The message may hold note text; the kind of error does not.
+            _log.error("triage failed with %s", type(error).__name__)
+            return system_error_result(request)
         return result
 
 

@@ -99,6 +99,42 @@ class Settings(BaseModel):
         title="GREENLANE_REQUESTS_PER_MINUTE",
         description="Calls a key may make in a minute unless it has a limit of its own; `0`: any number.",
     )
+    sync_characters: int = Field(
+        default=200_000,
+        ge=0,
+        title="GREENLANE_SYNC_CHARACTERS",
+        description="A request of plain text up to so many characters is answered with its result; others with 202.",
+    )
+    workers: int = Field(
+        default=2,
+        ge=0,
+        le=64,
+        title="GREENLANE_WORKERS",
+        description="How many waiting requests `greenlane serve` works on at once; `0`: only `greenlane work` does.",
+    )
+    readers: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        title="GREENLANE_READERS",
+        description="How many processes triage; by default one for each core and four at most. `0`: none of their own.",
+    )
+    reading_seconds: float = Field(
+        default=300,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        title="GREENLANE_READING_SECONDS",
+        description="Most seconds a process may triage one request; then it is ended and the request tried again.",
+    )
+    stop_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=600,
+        allow_inf_nan=False,
+        title="GREENLANE_STOP_SECONDS",
+        description="So long a service that is stopped finishes what it has in hand before it hands it back.",
+    )
     document_bytes: int = Field(
         default=15_000_000,
         ge=1024,

@@ -102,7 +102,7 @@ async def report(
 
 def _record(store: Store, service: AuthorizationService, who: SignedIn, authorization_id: str, body: _SeenBody) -> None:
     opening = opening_of(store, who, authorization_id, body.opened)
-    case = service.case(authorization_id)
+    case = service.case(authorization_id, earlier=True)
     shown = next(result for result in case.history if result.revision == opening.revision)
     reported = [
         Reported(Sight(each.what), each.criterion_id, each.fact_id, each.document_id, each.seconds)

@@ -1,19 +1,22 @@
 """The one place that writes. Requests, documents and results go in; frozen records come out.
 
-A request is committed before it is triaged and its result after, each in one transaction, so a process that is killed
-between the two leaves a request that :meth:`Store.pending` names.
+A request is committed with its job before it is triaged, and its result with the job's end after, each in one transaction, so
+a process that is killed between the two leaves a job that another one takes (serving/jobs.py).
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine, func, literal, select, text, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 import serving.key_tables  # noqa: F401  (its tables belong to the schema)
@@ -30,12 +33,14 @@ from serving.errors import (
     UnknownAuthorizationError,
     UnknownDocumentError,
 )
+from serving.jobs import add_job, end_job
 from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
 from serving.stored_case import (
     CaseStatus,
     ListedCase,
     ListPosition,
     PastCase,
+    Received,
     StoredRequest,
     StoredResult,
     UnreadDocument,
@@ -64,6 +69,31 @@ NEAR_DUPLICATE_SPAN = timedelta(days=30)
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""
 _LONGEST_READER = 200
+
+LeaseFor = Callable[[AuthorizationRequest], str | None]
+"""Who triages a request at once and so holds its job from the start, None where it waits for whoever takes it."""
+
+
+def for_whoever_takes_it(_request: AuthorizationRequest) -> str | None:
+    """Let the job of a request wait."""
+    return None
+
+
+_Parameters = ParamSpec("_Parameters")
+_Found = TypeVar("_Found")
+
+
+def _again_on_conflict(write: Callable[_Parameters, _Found]) -> Callable[_Parameters, _Found]:
+    """Write once more where another process stored the same key between the look for it and the insert: now it is found."""
+
+    @functools.wraps(write)
+    def twice(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Found:
+        try:
+            return write(*arguments, **named)
+        except IntegrityError:
+            return write(*arguments, **named)
+
+    return twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +139,7 @@ class Store:
             if not is_migrated(session.connection()):
                 raise StoreUnavailableError("the database has another schema; run greenlane serve --migrate")
 
+    @_again_on_conflict
     def accept(
         self,
         authorization_id: str,
@@ -120,8 +151,9 @@ class Store:
         audit_selected: bool,
         audit_probability: float,
         now: datetime,
+        lease_for: LeaseFor = for_whoever_takes_it,
     ) -> tuple[StoredRequest, bool]:
-        """Store a request, or find the one already stored under its external id.
+        """Store a request with the job to triage it, or find the one already stored under its external id.
 
         ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
         whether it is new. Raises ContentConflictError where the stored one has other content.
@@ -165,18 +197,25 @@ class Store:
             session.add(row)
             session.flush()
             _add_documents(session, authorization_id, documents, first_position=0, revision=1, now=now)
-            return StoredRequest(authorization_id, content_hash, request, 1, 0, audit_selected), True
+            self._add_job(session, row, leased_by=lease_for(request), now=now)
+            return StoredRequest(authorization_id, content_hash, request, 1, audit_selected), True
 
     def add_documents(
-        self, authorization_id: str, documents: Sequence[ReceivedDocument], *, now: datetime
+        self,
+        authorization_id: str,
+        documents: Sequence[ReceivedDocument],
+        *,
+        now: datetime,
+        lease_for: LeaseFor = for_whoever_takes_it,
     ) -> tuple[StoredRequest, bool]:
-        """Add documents; the request becomes a new revision without a result. Returns it and whether anything is new.
+        """Add documents; the request becomes a new revision with a job and without a result. Returns it and whether
+        anything is new.
 
         Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, or
         ContentConflictError where a document id is stored with other content; then nothing is added.
         """
         with self.writing() as session:
-            row = self._row(session, authorization_id)
+            row = self._row(session, authorization_id, lock=True)
             stored_documents = session.execute(
                 select(DocumentRow.document_id, DocumentRow.fingerprint).where(
                     DocumentRow.authorization_id == authorization_id
@@ -191,12 +230,7 @@ class Store:
                     )
             new = [received for received in documents if received.document.document_id not in known]
             if new:
-                row.revision += 1
-                row.status = "received"
-                row.attempts = 0
-                row.route = row.reason_code = row.reason_message = None
-                row.turn += 1
-                row.changed_at = now
+                renew_revision(row, now=now)
                 # What a person decided may rest on less than is there now; what they asked for may have come.
                 row.second_look = row.second_look or row.work == Work.DECIDED
                 row.work = Work.OPEN.value
@@ -204,7 +238,10 @@ class Store:
                     session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
                 )
                 session.flush()
-            return stored_request(session, row), bool(new)
+            stored = stored_request(session, row)
+            if new:
+                self._add_job(session, row, leased_by=lease_for(stored.request), now=now)
+            return stored, bool(new)
 
     def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
         """The documents that are not plain text and that no reader has seen yet, with their bytes.
@@ -259,13 +296,6 @@ class Store:
                 raise UnknownDocumentError("number: the authorization has fewer documents")
             return document_of(row)
 
-    def count_attempt(self, authorization_id: str) -> int:
-        """Count one more attempt to triage; returns how many there were, this one included."""
-        with self.writing() as session:
-            row = self._row(session, authorization_id)
-            row.attempts += 1
-            return row.attempts
-
     def keep_result(
         self,
         stored: StoredRequest,
@@ -275,15 +305,17 @@ class Store:
         trace: str,
         held_for_audit: bool,
         now: datetime,
+        dead: str | None = None,
     ) -> tuple[StoredResult, bool]:
-        """Store the result of a revision, or find the one stored meanwhile: the first one stays.
+        """Store the result of a revision and end its job, or find the result stored meanwhile: the first one stays.
 
-        Returns the stored result and whether it is this one.
+        ``dead``: the job was given up for this kind of error. Returns the stored result and whether it is this one.
         """
         key = (stored.authorization_id, stored.revision)
         with self.writing() as session:
-            authorization = self._row(session, stored.authorization_id)
+            authorization = self._row(session, stored.authorization_id, lock=True)
             existing = session.get(ResultRow, key)
+            end_job(session, *key, dead=dead if existing is None else None, now=now)
             if existing is not None:
                 return stored_result(existing), False
             row = ResultRow(
@@ -357,6 +389,12 @@ class Store:
         with self.reading() as session:
             return stored_request(session, self._row(session, authorization_id))
 
+    def received(self, authorization_id: str) -> Received:
+        """What is known of a request before it is triaged. Raises UnknownAuthorizationError."""
+        with self.reading() as session:
+            row = self._row(session, authorization_id)
+            return Received(row.authorization_id, row.external_id, row.due_at)
+
     def result(self, authorization_id: str) -> StoredResult | None:
         """The result of the current revision, None while there is none. Raises UnknownAuthorizationError."""
         with self.reading() as session:
@@ -372,17 +410,6 @@ class Store:
                 select(ResultRow).where(ResultRow.authorization_id == authorization_id).order_by(ResultRow.revision)
             )
             return tuple(stored_result(row) for row in rows)
-
-    def pending(self) -> tuple[str, ...]:
-        """Ids of accepted requests whose current revision has no result, first due first."""
-        with self.reading() as session:
-            return tuple(
-                session.scalars(
-                    select(AuthorizationRow.authorization_id)
-                    .where(AuthorizationRow.tenant == self._tenant, AuthorizationRow.status == "received")
-                    .order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id)
-                )
-            )
 
     def cases(
         self,
@@ -526,8 +553,20 @@ class Store:
         with self.reading() as session:
             return bool(session.scalar(query))
 
-    def _row(self, session: Session, authorization_id: str) -> AuthorizationRow:
-        row = session.get(AuthorizationRow, authorization_id)
+    def _add_job(self, session: Session, row: AuthorizationRow, *, leased_by: str | None, now: datetime) -> None:
+        add_job(
+            session,
+            self._tenant,
+            row.authorization_id,
+            row.revision,
+            urgency=row.urgency,
+            due_at=row.due_at,
+            leased_by=leased_by,
+            now=now,
+        )
+
+    def _row(self, session: Session, authorization_id: str, *, lock: bool = False) -> AuthorizationRow:
+        row = session.get(AuthorizationRow, authorization_id, with_for_update=lock or None)
         if row is None or row.tenant != self._tenant:
             raise UnknownAuthorizationError("authorization_id: no authorization has this id")
         return row
@@ -549,6 +588,15 @@ class Store:
         engine = self._engine.execution_options(writes=True)
         with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+
+def renew_revision(row: AuthorizationRow, *, now: datetime) -> None:
+    """Make the case a new revision that nobody has triaged yet, in the caller's transaction."""
+    row.revision += 1
+    row.status = "received"
+    row.route = row.reason_code = row.reason_message = None
+    row.turn += 1
+    row.changed_at = now
 
 
 def _copy(text: str | None) -> str | None:

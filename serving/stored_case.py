@@ -29,8 +29,16 @@ class StoredRequest:
     content_hash: str
     request: AuthorizationRequest
     revision: int
-    attempts: int
     audit_selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What is known of an accepted request before it is triaged. ``due_at`` is UTC."""
+
+    authorization_id: str
+    external_id: str
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +110,7 @@ def stored_request(session: Session, row: AuthorizationRow) -> StoredRequest:
         select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
     )
     request = request_from_record(json.loads(row.request), [document_of(document) for document in rows])
-    return StoredRequest(
-        row.authorization_id, row.content_hash, request, row.revision, row.attempts, row.audit_selected
-    )
+    return StoredRequest(row.authorization_id, row.content_hash, request, row.revision, row.audit_selected)
 
 
 def document_of(row: DocumentRow) -> Document:

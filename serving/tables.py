@@ -51,7 +51,8 @@ class AuthorizationRow(Base):
     ``work`` is where the case stands with people (serving/work.py). ``turn`` grows with every change of the case by a
     person or by new documents: who acts names the turn they saw, so that two people cannot act on one case unawares.
     ``member_id``, ``line_of_business`` and ``family`` (of the policy) are copies for the worklist, ``received_at`` is one
-    for the numbers: the clock starts there.
+    for the numbers: the clock starts there. ``attempts`` is always 0: jobs count theirs (serving/job_tables.py), and a
+    process of the version before may still run beside this one.
     """
 
     __tablename__ = "authorizations"

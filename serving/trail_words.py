@@ -38,6 +38,7 @@ _DONE: dict[str, str] = {
     "key_added": "gave an intake system an API key",
     "key_rotated": "gave an API key a new secret",
     "key_revoked": "ended an API key",
+    "triage_retried": "had the request read again",
     "trail_verified": "had the trail verified",
     "trail_exported": "exported the trail",
     "trail_opened": "opened the case's trail",

@@ -32,10 +32,18 @@ class RunningServer:
             "PYTHONPATH": str(ROOT),
             "GREENLANE_DATABASE_URL": self.database_url,
             "GREENLANE_MODEL_DIR": str(folder / "models"),
+            # One is enough for tests, and a machine with few cores starts it sooner.
+            "GREENLANE_READERS": "1",
             **environment,
         }
         self.url = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start, and return once it answers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,8 @@ from features.types import (
 )
 from models.types import Contribution, Missing, ModelReference, Reason, Route, TriageResult
 
+PATIENT = {"prefer": "wait=30"}
+"""Headers of a sender who waits for the result of files too."""
 NOTE = "He completed physical therapy for 8 weeks. Denies saddle anesthesia."
 MET = Reason("all_criteria_met", "Every criterion of lumbar-spine-mri 2026.1 is documented as met.")
 
@@ -105,3 +108,16 @@ def always(route: Route, *codes: str) -> Callable[[AuthorizationRequest], Triage
     """A triage that gives every request this route."""
     reasons = tuple(Reason(code, f"Because of {code}.") for code in codes) or (MET,)
     return lambda request: routed(request, route, reasons)
+
+
+def until_read(client: Any, authorization_id: str, *, seconds: float = 30) -> dict[str, Any]:
+    """The result of a case, as soon as the service's workers have read it; ``client`` is one of httpx or of FastAPI."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = client.get(f"/v1/authorizations/{authorization_id}")
+        if answer.status_code != 202:
+            assert answer.status_code == 200, answer.text
+            found: dict[str, Any] = answer.json()
+            return found
+        assert time.monotonic() < deadline, "it is still being read"
+        time.sleep(0.05)

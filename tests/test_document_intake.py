@@ -13,7 +13,7 @@ import pytest
 from databases import database_in
 from document_files import NOTE, docx, encoded, faxed_pdf, pdf, rtf
 from fastapi.testclient import TestClient
-from serving_cases import request_body, routed
+from serving_cases import PATIENT, request_body, routed
 from signing_in import sign_in
 from typer.testing import CliRunner
 
@@ -46,14 +46,14 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(settings_in(tmp_path), triage=routed)) as made:
+    with TestClient(create_app(settings_in(tmp_path), triage=routed), headers=PATIENT) as made:
         yield made
 
 
 @pytest.fixture
 def reading(tmp_path: Path) -> Iterator[TestClient]:
     """A service with the triage that reads."""
-    with TestClient(create_app(settings_in(tmp_path))) as made:
+    with TestClient(create_app(settings_in(tmp_path)), headers=PATIENT) as made:
         yield made
 
 
@@ -121,13 +121,13 @@ def test_a_contradicting_type_and_an_unreadable_file_go_to_a_nurse(reading: Test
 
 
 def test_a_file_over_the_limit_is_stored_and_goes_to_a_nurse(tmp_path: Path) -> None:
-    with TestClient(create_app(settings_in(tmp_path, document_bytes=1024))) as client:
+    with TestClient(create_app(settings_in(tmp_path, document_bytes=1024)), headers=PATIENT) as client:
         result = client.post("/v1/authorizations", json=request_body(documents=[file(pdf(NOTE))])).json()
     assert messages(result, "unreadable_document") == ["Document d1 is a larger file than this service reads."]
 
 
 def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with TestClient(create_app(settings_in(tmp_path), triage=routed)) as client:
+    with TestClient(create_app(settings_in(tmp_path), triage=routed), headers=PATIENT) as client:
         case = client.post("/v1/authorizations", json=request_body(documents=[file(pdf(SAID))])).json()
         before = client.get(f"/v1/authorizations/{case['authorization_id']}/documents/1/text").json()
         read: list[str] = []
@@ -157,7 +157,7 @@ def test_a_request_whose_service_died_before_its_file_was_read_is_read_at_the_ne
         now=request.received_at,
     )
     store.close()
-    with TestClient(create_app(settings_in(tmp_path), triage=routed)) as client:
+    with TestClient(create_app(settings_in(tmp_path), triage=routed), headers=PATIENT) as client:
         again = client.post("/v1/authorizations", json=sent)
         assert again.status_code == 200
         assert len(again.json()["facts"]) == 2
@@ -168,9 +168,9 @@ def test_a_request_taken_while_the_service_stops_waits_for_the_next_start(tmp_pa
     stopping = create_app(settings_in(tmp_path), triage=routed)
     with TestClient(stopping) as client:
         stopping.state.documents.close()
-        answer = client.post("/v1/authorizations", json=sent)
-        assert (answer.status_code, answer.json()["type"].endswith("service-stopping")) == (503, True)
-    with TestClient(create_app(settings_in(tmp_path), triage=routed)) as client:
+        answer = client.post("/v1/authorizations", json=sent, headers={"prefer": "wait=0"})
+        assert (answer.status_code, answer.json()["status"]) == (202, "received")
+    with TestClient(create_app(settings_in(tmp_path), triage=routed), headers=PATIENT) as client:
         assert len(client.post("/v1/authorizations", json=sent).json()["facts"]) == 2
 
 
@@ -189,7 +189,7 @@ def test_the_case_page_shows_the_text_of_a_file(client: TestClient) -> None:
 
 def test_training_sees_the_text_that_triage_saw_unless_there_was_a_doubt(tmp_path: Path) -> None:
     files = [file(pdf(SAID)), file(faxed_pdf(SAID, None), document_id="d2")]
-    with TestClient(create_app(settings_in(tmp_path), triage=routed)) as client:
+    with TestClient(create_app(settings_in(tmp_path), triage=routed), headers=PATIENT) as client:
         client.post("/v1/authorizations", json=request_body(documents=files))
     store = Store.open(database_in(tmp_path))
     export_decisions(store, tmp_path / "decisions.jsonl")

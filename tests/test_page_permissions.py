@@ -76,6 +76,9 @@ ALLOWED: dict[tuple[str, str], Permission | str] = {
     ("GET", "/people/{person_id}"): Permission.KEEP_PEOPLE,
     ("POST", "/people/{person_id}"): Permission.KEEP_PEOPLE,
     ("POST", "/people/{person_id}/password"): Permission.KEEP_PEOPLE,
+    ("GET", "/jobs"): Permission.KEEP_QUEUE,
+    ("POST", "/jobs/{job_id}/retry"): Permission.KEEP_QUEUE,
+    ("GET", "/cases/{authorization_id}/being-read"): Permission.READ_CASES,
 }
 """Who may ask for what. A new page belongs in here."""
 TEMPLATES = Path(__file__).parents[1] / "serving" / "templates"
@@ -122,6 +125,7 @@ def test_each_role_gets_what_it_may_and_nothing_else(client: TestClient, case: s
             form_name="note",
             fact_id="f1",
             table="turnaround",
+            job_id="1",
         )
         form = {"form_token": token, "text": "x"} if method == "POST" else None
         answer = client.request(method, address, data=form)

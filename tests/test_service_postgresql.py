@@ -203,7 +203,7 @@ def test_migrations_go_back_and_forth_with_cases_in_the_tables(client: TestClien
             return [tuple(row) for row in session.execute(query)]
 
     before = copies()
-    for revision in ("0007", "0006", "0005", "0004", "0003", "0002", "0001"):
+    for revision in ("0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
         migrate(revision)
     migrate("head")
     store.check()

@@ -200,16 +200,8 @@ def test_a_late_result_of_an_older_revision_does_not_route_the_newer_one(store: 
 
     listed = store.cases(limit=10)[0]
     assert (listed.status, listed.route) == ("received", None)
-    assert store.pending() == (stored.authorization_id,)
+
     assert store.result(stored.authorization_id) is None
-
-
-def test_what_has_no_result_is_pending_until_it_has_one(store: Store) -> None:
-    later = accept(store, request("PA-1"), due_at=NOW + timedelta(days=1))
-    sooner = accept(store, request("PA-2"), due_at=NOW)
-    assert store.pending() == (sooner.authorization_id, later.authorization_id)
-    keep(store, sooner)
-    assert store.pending() == (later.authorization_id,)
 
 
 def test_paging_neither_skips_nor_repeats_cases_that_are_due_at_the_same_moment(store: Store) -> None:

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from case_desk import CaseDesk
+from serving_cases import request_body
+from sqlalchemy import update
 
+from features.request import parse_request
 from serving.case_actions import CaseActions
+from serving.job_tables import JobRow
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
+from serving.records import ReceivedDocument
 from serving.roles import Role
+from serving.ulid import UlidSource
 from serving.work import ActionKind
 
 if TYPE_CHECKING:
@@ -51,6 +57,34 @@ class PreparedDesk(CaseDesk):
         self.do(kim, "PA-5", ActionKind.REFERRED, {"summary": "Please look at the weakness."})
         self.do(kim, "PA-6", ActionKind.NOTED, {"text": "Called the clinic.", "mentions": []})
         self.approval = self.do(kim, "PA-7", ActionKind.APPROVED, {})
+        self.leave_unread("PA-unread")
+        with self.store.writing() as session:
+            given_up = self.row("PA-8").authorization_id
+            session.execute(
+                update(JobRow).where(JobRow.authorization_id == given_up).values(state="dead", error="process_ended")
+            )
+
+    def leave_unread(self, external_id: str) -> None:
+        """Store a request that somebody far away has been reading ever since."""
+        request = parse_request(request_body(external_id))
+        documents = [ReceivedDocument(document, document.text.encode()) for document in request.documents]
+        case, _ = self.store.accept(
+            UlidSource()(),
+            request,
+            documents,
+            content_hash="h",
+            due_at=datetime.now(UTC) + timedelta(days=2),
+            audit_selected=False,
+            audit_probability=0,
+            now=datetime.now(UTC),
+            lease_for=lambda _request: "far away",
+        )
+        with self.store.writing() as session:
+            session.execute(
+                update(JobRow)
+                .where(JobRow.authorization_id == case.authorization_id)
+                .values(run_after=datetime(2100, 1, 1, tzinfo=UTC))
+            )
 
     def do(
         self, who: SignedIn, external_id: str, kind: ActionKind, content: dict[str, Any], now: datetime | None = None
@@ -198,6 +232,10 @@ def sign_in_refused(page: Page, desk: CaseDesk) -> None:
     page.get_by_role("alert").first.wait_for()
 
 
+def being_read(page: Page, desk: PreparedDesk) -> None:
+    page.goto(desk.case("PA-unread"))
+
+
 NURSE = {
     "worklist": at("/"),
     "worklist, unfolded": everything_unfolded(at("/?status=open&status=decided&urgency=standard")),
@@ -240,6 +278,8 @@ LEAD = {
     "worklist": everything_unfolded(at("/")),
     "case": case("PA-1"),
     "numbers": at("/numbers"),
+    "queue": at("/jobs"),
+    "case, being read": being_read,
     "numbers, unfolded": everything_unfolded(at("/numbers?period=30")),
 }
 DATA_SCIENTIST = {"aggregates": everything_unfolded(at("/aggregates"))}
@@ -253,6 +293,7 @@ ADMINISTRATOR = {
     "people": everything_unfolded(at("/people")),
     "people, refused": person_refused,
     "person": everything_unfolded(person),
+    "queue": at("/jobs"),
 }
 NOBODY = {"sign-in": at("/sign-in"), "sign-in, ended": at("/sign-in?ended=1"), "sign-in, refused": sign_in_refused}
 

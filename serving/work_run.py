@@ -1,0 +1,64 @@
+"""``greenlane work``: a process that works on the queue and serves nobody."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+from serving.documents.pool import ReadingPool
+from serving.jobs import JobQueue
+from serving.metrics import Metrics
+from serving.service import AuthorizationService
+from serving.settings import load_settings
+from serving.stderr_log import log_to_stderr
+from serving.store import Store
+from serving.triage_pool import TriagePool, default_processes
+from serving.workers import Workers
+
+_log = logging.getLogger("greenlane.serving")
+
+
+def work(*, once: bool, processes: int | None) -> int:
+    """Work until SIGTERM or SIGINT, or with ``once`` until nothing waits; returns how many jobs were taken with ``once``.
+
+    Raises SettingsError or StoreUnavailableError where it cannot start.
+    """
+    log_to_stderr()
+    settings = load_settings()
+    store = Store.open(settings.database_url)
+    store.check()
+    metrics = Metrics()
+    count = processes or settings.readers or default_processes()
+    documents = ReadingPool.of(settings)
+    readers = TriagePool(settings, processes=count, timed=metrics.time_triage)
+    queue = JobQueue(store)
+    service = AuthorizationService(
+        store,
+        readers.triage,
+        audit_share=settings.audit_share,
+        metrics=metrics,
+        documents=documents,
+        queue=queue,
+        sync_characters=settings.sync_characters,
+    )
+
+    def end_readers() -> None:
+        documents.close()
+        readers.close()
+
+    workers = Workers(service, queue, count=count, end_readers=end_readers)
+    stopped = threading.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda _number, _frame: stopped.set())
+    readers.start()
+    _log.info("working on the queue, %d requests at once", count)
+    workers.start()
+    if once:
+        while not stopped.is_set() and not workers.is_idle():
+            stopped.wait(0.2)
+    else:
+        stopped.wait()
+    workers.stop(settings.stop_seconds)
+    store.close()
+    return workers.taken
