@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -43,6 +45,8 @@ from features.types import (
     Urgency,
 )
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ].+")
 EARLIEST_BIRTH_DATE = datetime.date(1900, 1, 1)
 READABLE_CONTENT_TYPE = "text/plain"
 
@@ -65,6 +69,25 @@ _Key = Annotated[
     Field(json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}),
 ]
 """Told apart by other systems and databases too, of which PostgreSQL can hold no NUL in text."""
+
+
+def _written_as_date(value: object) -> object:
+    return _written(value, _DATE)
+
+
+def written_as_moment(value: object) -> object:
+    """``value`` unless it is a number or a text of digits: Pydantic would count seconds since 1970 and accept it."""
+    return _written(value, _MOMENT)
+
+
+def _written(value: object, form: re.Pattern[str]) -> object:
+    if value is None or isinstance(value, datetime.date) or (isinstance(value, str) and form.fullmatch(value)):
+        return value
+    raise PydanticCustomError("datetime_form", "must be written in ISO 8601")
+
+
+_Date = Annotated[datetime.date, BeforeValidator(_written_as_date)]
+_Moment = Annotated[AwareDatetime, BeforeValidator(written_as_moment)]
 _ShortText = Annotated[str, StringConstraints(max_length=2000)]
 
 EXAMPLE_REQUEST: dict[str, Any] = {
@@ -98,7 +121,7 @@ class MemberBody(_Body):
     """Whom the request is about."""
 
     member_id: _Identifier | None = None
-    birth_date: datetime.date = Field(description="From 1900 until today.", json_schema_extra={"pattern": "^(?:19|20)"})
+    birth_date: _Date = Field(description="From 1900 until today.", json_schema_extra={"pattern": "^(?:19|20)"})
     sex: Sex = "unknown"
 
     @field_validator("birth_date")
@@ -125,10 +148,10 @@ class ServiceBody(_Body):
     system: CodeSystem
     code: _Identifier
     description: _ShortText | None = None
-    units: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    units: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
     place_of_service: _Identifier | None = None
-    start_date: datetime.date | None = None
-    end_date: datetime.date | None = None
+    start_date: _Date | None = None
+    end_date: _Date | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> ServiceBody:
@@ -185,7 +208,7 @@ class DocumentBody(_Body):
 
     document_id: _Key
     type: DocumentType = "other"
-    date: datetime.date | None = None
+    date: _Date | None = None
     content_type: _Key = READABLE_CONTENT_TYPE
     text: str | None = None
     data: str | None = None
@@ -213,6 +236,15 @@ class DocumentBody(_Body):
         return self
 
 
+def _distinct_ids(documents: list[DocumentBody]) -> list[DocumentBody]:
+    if len({document.document_id for document in documents}) != len(documents):
+        raise PydanticCustomError("document_id", "two documents have the same document_id")
+    return documents
+
+
+_Documents = Annotated[list[DocumentBody], Field(min_length=1), AfterValidator(_distinct_ids)]
+
+
 class RequestBody(_Body):
     """A prior-authorization request as an intake system sends it. Unknown fields are refused."""
 
@@ -221,26 +253,19 @@ class RequestBody(_Body):
     external_id: _Key
     review_type: ReviewType = "prospective"
     urgency: Urgency = "standard"
-    received_at: AwareDatetime | None = None
+    received_at: _Moment | None = None
     member: MemberBody
     coverage: CoverageBody = CoverageBody()
     service: ServiceBody
     diagnoses: list[DiagnosisBody] = Field(min_length=1)
     provider: ProviderBody = ProviderBody()
-    documents: list[DocumentBody] = Field(min_length=1)
-
-    @field_validator("documents")
-    @classmethod
-    def _distinct_ids(cls, documents: list[DocumentBody]) -> list[DocumentBody]:
-        if len({document.document_id for document in documents}) != len(documents):
-            raise PydanticCustomError("document_id", "two documents have the same document_id")
-        return documents
+    documents: _Documents
 
 
 class DocumentsBody(_Body):
     """Documents that arrive after the request."""
 
-    documents: list[DocumentBody] = Field(min_length=1)
+    documents: _Documents
 
 
 _MESSAGES = {

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BeforeValidator
 
-from features.request import EXAMPLE_REQUEST
+from features.request import EXAMPLE_REQUEST, written_as_moment
 from features.types import Document
 from models.types import Route
 from serving.callers import Body, Looking, Previewing, Submitting
@@ -233,7 +234,9 @@ def list_authorizations(
     service: Looking,
     status: Literal["received", "triaged"] | None = None,
     route: Route | None = None,
-    due_before: Annotated[datetime | None, Query(description="RFC 3339 with a time zone")] = None,
+    due_before: Annotated[
+        datetime | None, BeforeValidator(written_as_moment), Query(description="RFC 3339 with a time zone")
+    ] = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = PAGE_SIZE,
 ) -> JSONResponse:

@@ -45,6 +45,7 @@ class SqliteDatabases:
     def of(self, folder: Path) -> str:
         file = folder / "greenlane.db"
         if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
             file.write_bytes(_migrated_file())
         return f"sqlite:///{file}"
 

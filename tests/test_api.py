@@ -229,6 +229,7 @@ def test_the_list_can_be_narrowed(build: Build) -> None:
         ({"due_before": "9999-12-31T23:59:59-23:59"}, "due_before"),
         ({"due_before": "2026-11-24T00:00:00"}, "due_before"),
         ({"due_before": "Jane Roe"}, "due_before"),
+        ({"due_before": "0.5"}, "due_before"),
         ({"route": "deny"}, "route"),
         ({"status": "denied"}, "status"),
         ({"limit": "0"}, "limit"),

@@ -395,6 +395,7 @@ def test_rows_of_the_future_are_refused(history: Path) -> None:
         plan_history(written(history, made))
 
 
+@pytest.mark.database
 def test_what_the_service_exports_is_what_training_reads(tmp_path: Path) -> None:
     """Requests sent to a service over HTTP, decided by people, exported, prepared: no step in between."""
     from databases import database_in

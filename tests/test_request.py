@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, get_args
@@ -119,3 +120,24 @@ def test_whatever_is_sent_is_read_or_refused_by_field_in_one_line(changes: dict[
         assert all(re.fullmatch(r"[a-z_]+(\.\w+)*", field) for field, _ in problems)
     else:
         assert parse_request(request_to_json(request)) == request
+
+
+@pytest.mark.parametrize("number", [0, 1.5, "0", "20261120", True])
+@pytest.mark.parametrize("place", ["member.birth_date", "service.start_date", "documents.0.date", "received_at"])
+def test_a_number_is_no_date(place: str, number: object) -> None:
+    sent: Any = copy.deepcopy(EXAMPLE_REQUEST)
+    *path, last = place.split(".")
+    inner = sent
+    for step in path:
+        inner = inner[int(step) if step.isdecimal() else step]
+    inner[last] = number
+    with pytest.raises(RequestRefusedError) as refused:
+        parse_request(sent)
+    assert [field for field, _ in refused.value.problems] == [place]
+
+
+def test_documents_that_arrive_later_have_ids_of_their_own() -> None:
+    document = {"document_id": "d2", "text": "More."}
+    with pytest.raises(RequestRefusedError) as refused:
+        parse_documents([document, document])
+    assert refused.value.problems == (("documents", "two documents have the same document_id"),)
