@@ -184,6 +184,17 @@ def readyz(request: Request, service: Service) -> JSONResponse:
 @router.get("/metrics", summary="Prometheus metrics", tags=["operations"], response_class=Response)
 def metrics(request: Request) -> Response:
     """Counts and times without any content of requests."""
+    try:
+        counts = request.app.state.deliveries.counts()
+    except StoreUnavailableError:
+        # What this process counted itself is still worth reading.
+        counts = None
+    if counts is not None:
+        oldest = counts.oldest_waiting_at
+        waited = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0
+        request.app.state.metrics.show_deliveries(
+            waiting=counts.waiting, failed=counts.failed, oldest_seconds=max(0, waited)
+        )
     return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

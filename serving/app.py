@@ -24,6 +24,7 @@ from serving import (
     api,
     case_action_pages,
     draft_pages,
+    events_api,
     numbers_pages,
     pages,
     people_pages,
@@ -32,12 +33,16 @@ from serving import (
     sight_pages,
     sign_in_pages,
     trail_pages,
+    webhook_pages,
     worklist_pages,
 )
 from serving.case_actions import CaseActions
+from serving.deliverer import Deliverer
+from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
 from serving.drafts import DraftStore
 from serving.errors import NotSignedInError, ServingError, StaleFormError
+from serving.event_feed import EventFeed
 from serving.gate import Gate
 from serving.metrics import Metrics
 from serving.not_signed_in import answer_not_signed_in, answer_stale_form
@@ -50,6 +55,8 @@ from serving.settings import Settings
 from serving.sight_rate import SightRate
 from serving.sign_in_limit import SignInLimit
 from serving.store import Store
+from serving.webhook_address import AddressRule
+from serving.webhooks import Webhooks
 from serving.worklist_counts import WorklistCounts
 
 _log = logging.getLogger("greenlane.serving")
@@ -61,12 +68,14 @@ def create_app(
     triage: Triage | None = None,
     draw: Callable[[], float] | None = None,
     migrate: bool = False,
+    deliver: bool = False,
 ) -> FastAPI:
     """The application: store opened (and SQLite migrated), model loaded, routes mounted.
 
     ``triage`` replaces the champion model's triage; ``draw`` the blind audit's random numbers; ``migrate`` also
-    migrates a database that is not SQLite. Raises StoreUnavailableError where the database cannot be opened, and
-    SettingsError for a certificate file of the identity provider that cannot be read.
+    migrates a database that is not SQLite; ``deliver`` sends webhooks while the application runs. Raises
+    StoreUnavailableError where the database cannot be opened, and SettingsError for a file of certificates that cannot
+    be read.
     """
     store = Store.open(settings.database_url, migrate_always=migrate)
     metrics = Metrics()
@@ -101,9 +110,14 @@ def create_app(
     app.state.identity_provider = provider_of(settings)
     app.state.actions = CaseActions(store, undo_window=timedelta(minutes=settings.undo_minutes))
     app.state.worklist_counts = WorklistCounts(store)
+    app.state.event_feed = EventFeed(store)
+    app.state.webhooks = Webhooks(store, AddressRule.of(settings))
+    app.state.deliveries = Deliveries(store)
+    app.state.deliverer = Deliverer.of(settings, store, metrics=metrics) if deliver else None
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
+    app.include_router(events_api.router)
     for place in (
         sign_in_pages,
         people_pages,
@@ -112,6 +126,7 @@ def create_app(
         score_page,
         sight_pages,
         trail_pages,
+        webhook_pages,
         worklist_pages,
         case_action_pages,
         numbers_pages,
@@ -130,11 +145,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: AuthorizationService = app.state.service
     recovery = threading.Thread(target=_recover, args=(service, stopping), name="recovery", daemon=True)
     recovery.start()
+    delivering = _deliver(app.state.deliverer, stopping)
     yield
     stopping.set()
     app.state.documents.close()
+    if delivering is not None:
+        delivering.join(timeout=30)
     recovery.join(timeout=30)
     app.state.store.close()
+
+
+def _deliver(deliverer: Deliverer | None, stopping: threading.Event) -> threading.Thread | None:
+    if deliverer is None:
+        return None
+    thread = threading.Thread(target=deliverer.run, args=(stopping,), name="webhooks", daemon=True)
+    thread.start()
+    return thread
 
 
 def _recover(service: AuthorizationService, stopping: threading.Event) -> None:

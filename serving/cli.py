@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from serving.audit_cli import audit_app
 from serving.opened_store import opened_store as _store
 from serving.people_commands import people_app
+from serving.webhook_commands import webhooks_app
 
 if TYPE_CHECKING:
     from serving.documents.pool import ReadingPool
@@ -75,6 +76,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(fast_track_app, name="fast-track")
 app.add_typer(audit_app, name="audit")
 app.add_typer(people_app, name="people")
+app.add_typer(webhooks_app, name="webhooks")
 
 
 class ResultFormat(StrEnum):

@@ -14,10 +14,12 @@ from starlette.datastructures import FormData
 from serving.cookies import COOKIE, read_cookie
 from serving.drafts import DraftStore
 from serving.errors import BodyTooLargeError, NotAllowedError, NotSignedInError, StaleFormError
+from serving.event_feed import EventFeed
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
 from serving.roles import Permission
 from serving.service import AuthorizationService
+from serving.webhooks import Webhooks
 
 _PATIENCE = 4
 """A body over the limit is read, and dropped, up to this many times the limit, so that the sender gets the 413."""
@@ -61,6 +63,16 @@ def people_store(request: Request) -> PeopleStore:
 def draft_store(request: Request) -> DraftStore:
     """Where this application keeps drafts."""
     return cast("DraftStore", request.app.state.drafts)
+
+
+def event_feed(request: Request) -> EventFeed:
+    """The events of this application's cases."""
+    return cast("EventFeed", request.app.state.event_feed)
+
+
+def tenant_webhooks(request: Request) -> Webhooks:
+    """Where this application sends events."""
+    return cast("Webhooks", request.app.state.webhooks)
 
 
 def signed_in(request: Request, people: Annotated[PeopleStore, Depends(people_store)]) -> SignedIn:
@@ -115,6 +127,8 @@ def same_token(given: object, expected: str) -> bool:
 Who = Annotated[SignedIn, Depends(signed_in)]
 People = Annotated[PeopleStore, Depends(people_store)]
 Drafts = Annotated[DraftStore, Depends(draft_store)]
+Feed = Annotated[EventFeed, Depends(event_feed)]
+TenantWebhooks = Annotated[Webhooks, Depends(tenant_webhooks)]
 SentForm = Annotated[FormData, Depends(form_fields)]
 """A form from somebody who is not signed in."""
 Form = Annotated[FormData, Depends(posted_form)]

@@ -26,6 +26,7 @@ PLACES: tuple[tuple[str, str, Permission], ...] = (
     ("Trail", "/trail", Permission.READ_TRAIL),
     ("Aggregates", "/aggregates", Permission.READ_AGGREGATES),
     ("People", "/people", Permission.KEEP_PEOPLE),
+    ("Webhooks", "/webhooks", Permission.KEEP_PEOPLE),
 )
 """Where the header leads: words, path, and what a role must hold to go there."""
 

@@ -29,6 +29,7 @@ from serving.errors import (
     UnknownAuthorizationError,
     UnknownDocumentError,
 )
+from serving.events import EventKind, record_event
 from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
 from serving.stored_case import (
     CaseStatus,
@@ -203,6 +204,7 @@ class Store:
                     session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
                 )
                 session.flush()
+                record_event(session, row, EventKind.DOCUMENTS_ADDED, at=now)
             return stored_request(session, row), bool(new)
 
     def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
@@ -306,6 +308,9 @@ class Store:
                 ):
                     authorization.work = Work.FAST_TRACKED.value
             session.flush()
+            record_event(
+                session, authorization, EventKind.TRIAGED, at=now, revision=stored.revision, route=result.route
+            )
             return stored_result(row), True
 
     def has_near_duplicate(self, authorization_id: str) -> bool:
