@@ -28,16 +28,16 @@ AT_ONCE = 8
 _TIMEOUT = httpx2.Timeout(10, connect=5)
 _MOST_READ = 4096
 _READING_SECONDS = 10
-_IDLE_SECONDS = 1.0
 _BROKEN_SECONDS = 5.0
 
 _log = logging.getLogger("greenlane.webhooks")
 
 
 class Deliverer:
-    """Releases events and sends them. One :meth:`run` a thread or process; the database keeps them out of each other's way.
+    """Releases events and sends them. One :meth:`run` a thread or process; the database keeps them apart.
 
-    ``trust``: which certificates are good. Logs and metrics name webhooks by id and say no address and no answer.
+    ``trust``: which certificates are good; ``idle_seconds``: how often it looks while there is nothing to do. Logs and
+    metrics name webhooks by id and say no address and no answer.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Deliverer:
         metrics: Metrics | None = None,
         trust: ssl.SSLContext | bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        idle_seconds: float = 1.0,
     ) -> None:
         self._outbox = Outbox(store)
         self._deliveries = Deliveries(store)
@@ -55,6 +56,7 @@ class Deliverer:
         self._metrics = metrics
         self._trust = trust
         self._clock = clock
+        self._idle_seconds = idle_seconds
         self._making = threading.Lock()
         self._clients: dict[str, httpx2.Client] = {}
 
@@ -68,7 +70,7 @@ class Deliverer:
         while not stopping.is_set():
             try:
                 if not self.deliver_once():
-                    stopping.wait(_IDLE_SECONDS)
+                    stopping.wait(self._idle_seconds)
             except ServingError as error:
                 _log.error("webhooks wait: %s", error)
                 stopping.wait(_BROKEN_SECONDS)
