@@ -142,7 +142,7 @@ class Deliveries:
 
 def pause_after(attempts: int) -> timedelta:
     """The longest pause after so many attempts: doubled each time from a second to an hour."""
-    return min(_FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
+    return min(_FIRST_PAUSE * (1 << min(attempts - 1, 20)), LONGEST_PAUSE)
 
 
 def _may_be_called(now: datetime) -> ColumnElement[bool]:

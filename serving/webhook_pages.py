@@ -11,7 +11,8 @@ from starlette.responses import Response
 from serving.deps import Administrator, Form, TenantWebhooks
 from serving.rendering import render_page
 
-MOST_FAILURES = 100
+MOST_FAILURES = 50
+"""Of one webhook, on the page; `greenlane webhooks failures` prints more."""
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -19,16 +20,13 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 @router.get("/webhooks")
 def webhooks_page(who: Administrator, webhooks: TenantWebhooks) -> HTMLResponse:
     """Every webhook and every failure, by our ids alone: an administrator reads no cases."""
-    now = datetime.now(UTC)
-    return render_page(
-        "webhooks.html",
-        who=who,
-        here="/webhooks",
-        states=webhooks.states(),
-        failures=webhooks.failures(limit=MOST_FAILURES),
-        most=MOST_FAILURES,
-        now=now,
-    )
+    states = webhooks.states()
+    failed = [
+        (state, webhooks.failures(webhook_id=state.webhook.webhook_id, limit=MOST_FAILURES))
+        for state in states
+        if state.failed
+    ]
+    return render_page("webhooks.html", who=who, here="/webhooks", states=states, failed=failed, now=datetime.now(UTC))
 
 
 @router.post("/webhooks/{webhook_id}/redeliver")

@@ -8,8 +8,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from serving.errors import UnknownWebhookError, WebhookRefusedError
@@ -142,7 +143,7 @@ class Webhooks:
         if webhook_id is not None:
             query = query.where(DeliveryRow.webhook_id == webhook_id)
         with self._store.reading() as session:
-            return tuple(_undelivered(found) for found in session.execute(query))
+            return tuple(_undelivered(delivery, event) for delivery, event in session.execute(query))
 
     def redeliver(
         self, webhook_id: str, *, event_id: str | None = None, by: SignedIn | None = None, now: datetime
@@ -169,12 +170,13 @@ class Webhooks:
             self._record(session, "webhook_redelivered", webhook_id, by=by, now=now, count=count)
             return count
 
-    def _mine(self, *conditions: ColumnElement[bool]) -> Select[tuple[WebhookRow]]:
+    def _mine(self, *conditions: ColumnExpressionArgument[bool]) -> Select[Any]:
         return select(WebhookRow).where(WebhookRow.tenant == self._store.tenant, *conditions)
 
     def _row(self, session: Session, webhook_id: str) -> WebhookRow:
         # Held before its deliveries, as whoever settles them does.
-        row = session.scalar(self._mine(WebhookRow.active, WebhookRow.webhook_id == webhook_id).with_for_update())
+        wanted = self._mine(WebhookRow.active, WebhookRow.webhook_id == webhook_id)
+        row: WebhookRow | None = session.scalar(wanted.with_for_update())
         if row is None:
             raise UnknownWebhookError("webhook_id: no webhook has this id")
         return row
@@ -235,8 +237,7 @@ def _state(session: Session, row: WebhookRow) -> WebhookState:
     )
 
 
-def _undelivered(found: Row[tuple[DeliveryRow, EventRow]]) -> Undelivered:
-    delivery, event = found
+def _undelivered(delivery: DeliveryRow, event: EventRow) -> Undelivered:
     return Undelivered(
         webhook_id=delivery.webhook_id,
         event_id=event.event_id,

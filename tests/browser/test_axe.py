@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from case_desk import CaseDesk
+from sqlalchemy import select
 
 from serving.case_actions import CaseActions
+from serving.events import EventKind
+from serving.outbox import Outbox
+from serving.outbox_tables import DeliveryRow, EventRow
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
 from serving.roles import Role
+from serving.webhook_address import AddressRule
+from serving.webhooks import Webhooks
 from serving.work import ActionKind
 
 if TYPE_CHECKING:
@@ -51,6 +57,28 @@ class PreparedDesk(CaseDesk):
         self.do(kim, "PA-5", ActionKind.REFERRED, {"summary": "Please look at the weakness."})
         self.do(kim, "PA-6", ActionKind.NOTED, {"text": "Called the clinic.", "mentions": []})
         self.approval = self.do(kim, "PA-7", ActionKind.APPROVED, {})
+        self.fail_a_delivery(now)
+
+    def fail_a_delivery(self, now: datetime) -> None:
+        """A webhook to which one event could not be delivered."""
+        webhooks = Webhooks(self.store, AddressRule(frozenset(), loopback=False))
+        webhook, _ = webhooks.add("https://example.org/in", [EventKind.CANCELLED], created_by="kim", now=now)
+        Outbox(self.store).release(now=now)
+        with self.store.writing() as session:
+            event = session.scalars(select(EventRow).limit(1)).one()
+            session.add(
+                DeliveryRow(
+                    webhook_id=webhook.webhook_id,
+                    event_number=event.event_number,
+                    authorization_id=event.authorization_id,
+                    state="failed",
+                    attempts=37,
+                    queued_at=now,
+                    next_at=now,
+                    last_at=now,
+                    last_answer="503",
+                )
+            )
 
     def do(
         self, who: SignedIn, external_id: str, kind: ActionKind, content: dict[str, Any], now: datetime | None = None
@@ -253,6 +281,7 @@ ADMINISTRATOR = {
     "people": everything_unfolded(at("/people")),
     "people, refused": person_refused,
     "person": everything_unfolded(person),
+    "webhooks": at("/webhooks"),
 }
 NOBODY = {"sign-in": at("/sign-in"), "sign-in, ended": at("/sign-in?ended=1"), "sign-in, refused": sign_in_refused}
 
