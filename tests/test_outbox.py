@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 from test_case_actions import Desk, open_desk
 from test_store import accept, keep, received, request
 
-from serving.errors import InvalidParameterError
+from serving.errors import InvalidParameterError, ServingError
 from serving.event_feed import EventFeed, cursor_of, number_of
 from serving.events import EventKind, record_event
 from serving.outbox import Outbox
 from serving.outbox_tables import EventRow, OutboxRow
 from serving.store import Store
 from serving.tables import AuthorizationRow
-from serving.work import ActionKind
+from serving.work import ActionKind, Work
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LONG_AFTER = timedelta(hours=2)
@@ -238,3 +241,75 @@ def test_what_is_no_cursor_is_refused_by_name(cursor: str) -> None:
 @pytest.mark.parametrize("number", [0, 1, 10**17])
 def test_a_cursor_leads_back_to_its_number(number: int) -> None:
     assert number_of(cursor_of(number)) == number
+
+
+_KINDS = st.sampled_from(
+    [
+        ActionKind.APPROVED,
+        ActionKind.INFORMATION_REQUESTED,
+        ActionKind.DETERMINED_ADVERSELY,
+        ActionKind.WITHDRAWN,
+        ActionKind.REOPENED,
+        ActionKind.REFERRED,
+        ActionKind.NOTED,
+    ]
+)
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("act"), st.sampled_from(["ann", "dora", "dan"]), _KINDS),
+        st.tuples(st.just("undo"), st.sampled_from(["ann", "dora", "dan"]), st.none()),
+        st.tuples(st.just("wait"), st.integers(1, 8), st.none()),
+        st.tuples(st.just("documents"), st.none(), st.none()),
+    ),
+    max_size=14,
+)
+_CONTENT = {
+    "summary": "Please look.",
+    "text": "Called.",
+    "reason": "They called.",
+    "letter": "Please.",
+    "answer_by": "x",
+}
+
+
+@given(steps=_STEPS)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_people_do_what_was_told_last_is_how_the_case_stands(steps: list[tuple[str, Any, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        desk = open_desk(Path(folder))
+        for number, (what, argument, kind) in enumerate(steps):
+            with suppress(ServingError):
+                if what == "act":
+                    desk.open_evidence(argument)
+                    desk.act(argument, kind, None if kind is ActionKind.DETERMINED_ADVERSELY else _CONTENT)
+                elif what == "undo" and desk.standing.counting:
+                    desk.undo(argument, desk.standing.counting[-1])
+                elif what == "wait":
+                    desk.now += timedelta(minutes=argument)
+                elif what == "documents":
+                    desk.documents_come(f"d{number + 2}")
+            Outbox(desk.store).release(now=desk.now)
+        events = released(desk.store, desk.now + LONG_AFTER)
+        standing = desk.standing
+        desk.store.close()
+    assert _place_told(events) == _PLACES[standing.work]
+
+
+_PLACES = {
+    Work.OPEN: "open",
+    Work.REFERRED: "open",
+    Work.AWAITING_INFORMATION: "open",
+    Work.DECIDED: "decided",
+    Work.WITHDRAWN: "withdrawn",
+}
+
+
+def _place_told(events: list[dict[str, Any]]) -> str:
+    """Where an intake system that heard every event believes the case stands."""
+    place = "open"
+    for event in events:
+        if event["kind"] == EventKind.DECIDED:
+            place = "withdrawn" if event["outcome"] == "withdrawn" else "decided"
+        else:
+            place = "open"
+    return place
