@@ -134,7 +134,7 @@ class Greenlane:
 
         The lines are streamed; a connection that breaks is not tried again here, because an iterator cannot be read
         twice: send the batch again, those that were accepted stay one case each. Raises ClientError, and NotInTimeError
-        where not all are triaged within ``wait`` seconds.
+        where a line is not triaged within ``wait`` seconds.
         """
         lines = (_json(request) + b"\n" for request in requests)
         headers = {"content-type": "application/x-ndjson", "idempotency-key": idempotency_key or _new_key()}
@@ -145,8 +145,7 @@ class Greenlane:
         if not answer.is_success:
             raise error_of(answer)
         begun = answer.json()
-        expected = int(begun["lines"]) - int(begun["refused"])
-        yield from self._batch_lines(str(begun["batch_id"]), expected, time.monotonic() + wait)
+        yield from self._batch_lines(f"/v1/batches/{begun['batch_id']}", int(begun["lines"]), time.monotonic() + wait)
 
     def events(
         self, after: str | None = None, *, kinds: Sequence[str] = (), follow: float | None = None
@@ -169,20 +168,36 @@ class Greenlane:
                     return
                 time.sleep(follow)
 
-    def _batch_lines(self, batch_id: str, expected: int, deadline: float) -> Iterator[BatchLine]:
-        last, seen = 0, 0
-        while seen < expected:
-            begun = seen
-            path = f"/v1/batches/{quote(batch_id, safe='')}/results"
-            for text in self._call("GET", path, query=[("after", str(last))]).text.splitlines():
-                if text.strip():
-                    line = batch_line_of(json.loads(text))
-                    last, seen = max(last, line.line), seen + 1
+    def _batch_lines(self, batch: str, lines: int, deadline: float) -> Iterator[BatchLine]:
+        refused: dict[int, BatchLine] | None = None
+        following = 1
+        while following <= lines:
+            begun = following
+            try:
+                if refused is None:
+                    refused = {line.line: line for line in self._lines(f"{batch}/problems", 0)}
+                for line in _in_order(following, refused, self._lines(f"{batch}/results", following - 1)):
                     yield line
-            if seen == begun:
+                    following = line.line + 1
+            except (UnreachableError, UnavailableError):
+                # The batch is stored: nothing is lost by asking again.
                 if time.monotonic() >= deadline:
-                    raise NotInTimeError(f"{expected - seen} lines of the batch are not triaged yet", None)
+                    raise
+            if following == begun:
+                if time.monotonic() >= deadline:
+                    raise NotInTimeError(f"line {following} of the batch is not triaged yet", None)
                 time.sleep(_POLLED_EVERY)
+
+    def _lines(self, path: str, after: int) -> Iterator[BatchLine]:
+        """The JSON Lines there, read as they come: a hundred thousand results do not fit in memory."""
+        try:
+            with self._http.stream("GET", path, params=[("after", str(after))]) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise error_of(answer)
+                yield from (batch_line_of(json.loads(text)) for text in answer.iter_lines() if text.strip())
+        except httpx2.TransportError as error:
+            raise UnreachableError(type(error).__name__) from None
 
     def _waited(self, answer: Answer, seconds: float) -> Answer:
         deadline = time.monotonic() + seconds
@@ -248,6 +263,21 @@ def verify_webhook(headers: Mapping[str, str], body: bytes, secret: str, *, now:
         return event_of(json.loads(body))
     except (ValueError, KeyError, TypeError):
         raise WebhookSignatureError("the body is signed and is no event that this version knows") from None
+
+
+def _in_order(following: int, refused: Mapping[int, BatchLine], results: Iterator[BatchLine]) -> Iterator[BatchLine]:
+    """Results and refused lines from line ``following`` on, up to the first that is neither yet."""
+    for result in results:
+        while following in refused:
+            yield refused[following]
+            following += 1
+        if result.line != following:
+            return
+        yield result
+        following += 1
+    while following in refused:
+        yield refused[following]
+        following += 1
 
 
 def _path(authorization_id: str, *more: str) -> str:

@@ -91,11 +91,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class BatchLine:
-    """What became of one line of a batch, counted from 1. ``body`` is the line of docs/api.md, ``result`` None: refused."""
+    """What became of one line of a batch, counted from 1: a result, or the ``errors`` (field, message) it was refused for."""
 
     line: int
     result: Result | None
-    body: Mapping[str, Any]
+    errors: tuple[tuple[str, str], ...]
 
 
 def answer_of(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
@@ -145,6 +145,10 @@ def event_of(body: Mapping[str, Any]) -> Event:
 
 
 def batch_line_of(body: Mapping[str, Any]) -> BatchLine:
-    """What a line of a batch's results says."""
-    result = body.get("result", body if "route" in body else None)
-    return BatchLine(int(body["line"]), result_of(result) if result else None, body)
+    """What a line of a batch's results, or of its problems, says."""
+    result, errors = body.get("result"), body.get("errors") or ()
+    return BatchLine(
+        line=int(body["line"]),
+        result=result_of(result) if result else None,
+        errors=tuple((error["field"], error["message"]) for error in errors),
+    )

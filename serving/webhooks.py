@@ -45,7 +45,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class WebhookState:
-    """A webhook and how its deliveries stand. ``last_delivered_at`` None: none ever was."""
+    """A webhook and how its deliveries stand. ``last_delivered_at``: of the newest event that was delivered, None: none."""
 
     webhook: Webhook
     waiting: int
@@ -221,20 +221,21 @@ def _webhook(row: WebhookRow) -> Webhook:
 
 
 def _state(session: Session, row: WebhookRow) -> WebhookState:
+    # What was delivered is the most by far, and is not counted.
     found = session.execute(
-        select(DeliveryRow.state, func.count(), func.min(DeliveryRow.queued_at), func.max(DeliveryRow.delivered_at))
-        .where(DeliveryRow.webhook_id == row.webhook_id)
+        select(DeliveryRow.state, func.count(), func.min(DeliveryRow.queued_at))
+        .where(DeliveryRow.webhook_id == row.webhook_id, DeliveryRow.state.in_(["waiting", "failed"]))
         .group_by(DeliveryRow.state)
     ).all()
-    by_state = {state: (count, oldest, last) for state, count, oldest, last in found}
-    nothing = (0, None, None)
-    return WebhookState(
-        webhook=_webhook(row),
-        waiting=by_state.get("waiting", nothing)[0],
-        failed=by_state.get("failed", nothing)[0],
-        oldest_waiting_at=by_state.get("waiting", nothing)[1],
-        last_delivered_at=by_state.get("delivered", nothing)[2],
+    by_state = {state: (count, oldest) for state, count, oldest in found}
+    waiting, oldest = by_state.get("waiting", (0, None))
+    last_delivered_at = session.scalar(
+        select(DeliveryRow.delivered_at)
+        .where(DeliveryRow.webhook_id == row.webhook_id, DeliveryRow.state == "delivered")
+        .order_by(DeliveryRow.event_number.desc())
+        .limit(1)
     )
+    return WebhookState(_webhook(row), waiting, by_state.get("failed", (0, None))[0], oldest, last_delivered_at)
 
 
 def _undelivered(delivery: DeliveryRow, event: EventRow) -> Undelivered:

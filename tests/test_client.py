@@ -308,21 +308,43 @@ def test_a_request_is_updated_and_cancelled(script: Callable[..., Script]) -> No
     assert headers["idempotency-key"]
 
 
-def test_a_batch_is_streamed_and_its_results_come_as_they_are_known(script: Callable[..., Script]) -> None:
-    first = json.dumps({"line": 1, "result": result("PA-1")})
-    rest = json.dumps({"line": 3, "result": result("PA-3")})
+def test_a_batch_is_streamed_and_every_line_is_answered_in_order(script: Callable[..., Script]) -> None:
+    def results(*numbers: int) -> str:
+        return "".join(json.dumps({"line": n, "result": result(f"PA-{n}")}) + "\n" for n in numbers)
+
+    refused = {"line": 2, "errors": [{"field": "urgency", "message": "must be standard or expedited"}]}
     service = script(
-        (202, {}, {"batch_id": "b1", "lines": 3, "accepted": 2, "repeated": 0, "refused": 1}),
-        (200, {}, first + "\n"),
-        (200, {}, ""),
-        (200, {}, rest + "\n"),
+        (202, {}, {"batch_id": "b1", "lines": 5, "accepted": 4, "repeated": 0, "refused": 1}),
+        (200, {}, json.dumps(refused) + "\n"),
+        # The third and the fifth are triaged before the fourth is.
+        (200, {}, results(1, 3, 5)),
+        (200, {}, results(5)),
+        None,
+        (503, {}, {}),
+        (200, {}, results(4, 5)),
     )
     with Greenlane(service.url) as client:
-        lines = list(client.batch(request_body(f"PA-{number}") for number in (1, 2, 3)))
-    assert [(line.line, line.result.external_id) for line in lines if line.result] == [(1, "PA-1"), (3, "PA-3")]
+        lines = list(client.batch(request_body(f"PA-{number}") for number in range(1, 6)))
+    assert [line.line for line in lines] == [1, 2, 3, 4, 5]
+    assert [line.result.external_id for line in lines if line.result] == ["PA-1", "PA-3", "PA-4", "PA-5"]
+    assert lines[1].errors == (("urgency", "must be standard or expedited"),)
     sent = [json.loads(line)["external_id"] for line in service.asked[0][3].splitlines()]
-    assert sent == ["PA-1", "PA-2", "PA-3"]
-    assert [path.rpartition("=")[2] for _, path, _, _ in service.asked[1:]] == ["0", "1", "1"]
+    assert sent == [f"PA-{number}" for number in range(1, 6)]
+    asked = [path.removeprefix("/v1/batches/b1/") for _, path, _, _ in service.asked[1:]]
+    assert asked == ["problems?after=0", "results?after=0", *["results?after=3"] * 4]
+
+
+def test_a_batch_whose_last_lines_are_refused_ends(script: Callable[..., Script]) -> None:
+    problems = "".join(json.dumps({"line": n, "errors": [{"field": "line", "message": "x"}]}) + "\n" for n in (1, 2))
+    service = script((202, {}, {"batch_id": "b1", "lines": 2, "refused": 2}), (200, {}, problems), (200, {}, ""))
+    with Greenlane(service.url) as client:
+        assert [line.errors for line in client.batch([{}, {}])] == [(("line", "x"),)] * 2
+
+
+def test_a_batch_that_is_not_triaged_in_time_says_so(script: Callable[..., Script]) -> None:
+    service = script((202, {}, {"batch_id": "b1", "lines": 1}), (200, {}, ""), (200, {}, ""))
+    with Greenlane(service.url) as client, pytest.raises(NotInTimeError):
+        list(client.batch([{}], wait=0))
 
 
 def test_the_client_needs_nothing_of_the_service() -> None:

@@ -256,8 +256,8 @@ _KINDS = st.sampled_from(
 )
 _STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("act"), st.sampled_from(["ann", "dora", "dan"]), _KINDS),
-        st.tuples(st.just("undo"), st.sampled_from(["ann", "dora", "dan"]), st.none()),
+        st.tuples(st.just("act"), st.sampled_from(["dora", "ann"]), _KINDS),
+        st.tuples(st.just("undo"), st.none(), st.none()),
         st.tuples(st.just("wait"), st.integers(1, 8), st.none()),
         st.tuples(st.just("documents"), st.none(), st.none()),
     ),
@@ -272,8 +272,9 @@ _CONTENT = {
 }
 
 
+@pytest.mark.slow
 @given(steps=_STEPS)
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_people_do_what_was_told_last_is_how_the_case_stands(steps: list[tuple[str, Any, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         desk = open_desk(Path(folder))
@@ -283,7 +284,8 @@ def test_whatever_people_do_what_was_told_last_is_how_the_case_stands(steps: lis
                     desk.open_evidence(argument)
                     desk.act(argument, kind, None if kind is ActionKind.DETERMINED_ADVERSELY else _CONTENT)
                 elif what == "undo" and desk.standing.counting:
-                    desk.undo(argument, desk.standing.counting[-1])
+                    last = desk.standing.counting[-1]
+                    desk.undo(next(n for n, who in desk.people.items() if who.person.person_id == last.person_id), last)
                 elif what == "wait":
                     desk.now += timedelta(minutes=argument)
                 elif what == "documents":
