@@ -84,7 +84,8 @@ def _body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of these problems, and of those that any call may meet."""
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {
         status: {"description": _PROBLEM_TITLES[status], "content": {PROBLEM_TYPE: {"schema": schema}}}
@@ -147,7 +148,7 @@ def _moment(at: datetime) -> str:
         201: _answer("Stored and triaged."),
         200: _answer("Stored before with the same content: the stored result."),
         202: _being_read("Stored; its files or its long text are being read."),
-        **_problems(400, 409, 413, 422, 503),
+        **problems_of(400, 409, 413, 422, 503),
     },
     openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Store and triage one request",
@@ -166,7 +167,7 @@ def post_authorization(service: Submitting, body: Body, prefer: Preferred) -> Re
     responses={
         200: _answer("The stored result."),
         202: _being_read("Stored, and not triaged yet."),
-        **_problems(404, 422, 503),
+        **problems_of(404, 422, 503),
     },
     summary="The stored result",
     tags=["authorizations"],
@@ -181,7 +182,7 @@ def get_authorization(authorization_id: str, service: Looking) -> Response:
     responses={
         200: _answer("Triaged again."),
         202: _being_read("Stored; what came is being read."),
-        **_problems(400, 404, 409, 413, 422, 503),
+        **problems_of(400, 404, 409, 413, 422, 503),
     },
     openapi_extra=_body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
     summary="Add documents and triage again",
@@ -195,7 +196,7 @@ def post_documents(authorization_id: str, service: Submitting, body: Body, prefe
 @router.get(
     "/v1/authorizations/{authorization_id}/documents/{number}/text",
     response_model=DocumentTextBody,
-    responses={202: _being_read("Stored, and not read yet."), **_problems(404, 422, 503)},
+    responses={202: _being_read("Stored, and not read yet."), **problems_of(404, 422, 503)},
     summary="The text of one document, which facts point into",
     tags=["authorizations"],
 )
@@ -213,7 +214,7 @@ def get_document_text(
 
 @router.post(
     "/v1/triage",
-    responses={200: _answer("The answer; nothing is stored."), **_problems(400, 413, 422, 503)},
+    responses={200: _answer("The answer; nothing is stored."), **problems_of(400, 413, 422, 503)},
     openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Triage without storing",
     tags=["triage"],
@@ -226,7 +227,7 @@ def post_triage(service: Previewing, body: Body) -> Response:
 @router.get(
     "/v1/authorizations",
     response_model=CaseListBody,
-    responses=_problems(422, 503),
+    responses=problems_of(422, 503),
     summary="Stored cases, soonest due first",
     tags=["authorizations"],
 )
@@ -279,6 +280,17 @@ def readyz(request: Request) -> JSONResponse:
 @router.get("/metrics", summary="Prometheus metrics", tags=["operations"], response_class=Response)
 def metrics(request: Request) -> Response:
     """Counts and times without any content of requests."""
+    try:
+        counts = request.app.state.deliveries.counts()
+    except StoreUnavailableError:
+        # What this process counted itself is still worth reading.
+        counts = None
+    if counts is not None:
+        oldest = counts.oldest_waiting_at
+        waited = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0
+        request.app.state.metrics.show_deliveries(
+            waiting=counts.waiting, failed=counts.failed, oldest_seconds=max(0, waited)
+        )
     return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from serving import (
     api,
     case_action_pages,
     draft_pages,
+    events_api,
     job_pages,
     numbers_pages,
     pages,
@@ -32,8 +34,11 @@ from serving import (
     sight_pages,
     sign_in_pages,
     trail_pages,
+    webhook_pages,
     worklist_pages,
 )
+from serving.deliverer import Deliverer
+from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
 from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
@@ -54,6 +59,7 @@ from serving.sign_in_limit import SignInLimit
 from serving.store import Store
 from serving.tenant_rooms import TenantRooms
 from serving.triage_pool import TriagePool
+from serving.webhook_address import AddressRule
 from serving.workers import Workers
 
 
@@ -63,13 +69,14 @@ def create_app(
     triage: Triage | None = None,
     draw: Callable[[], float] | None = None,
     migrate: bool = False,
+    deliver: bool = False,
 ) -> FastAPI:
     """The application: store opened (and SQLite migrated), model loaded, routes mounted.
 
     ``triage`` replaces the champion model's triage; ``draw`` the blind audit's random numbers; ``migrate`` also
-    migrates a database that is not SQLite. Notes are read in this process unless the settings name a number of readers.
-    Raises StoreUnavailableError where the database cannot be opened, and SettingsError for settings that are not safe, and
-    a certificate file of the identity provider that cannot be read.
+    migrates a database that is not SQLite; ``deliver`` sends webhooks while the application runs. Notes are read in this
+    process unless the settings name a number of readers. Raises StoreUnavailableError where the database cannot be opened,
+    and SettingsError for settings that are not safe, and a certificate file that cannot be read.
     """
     refuse_calls_without_keys(settings)
     store = Store.open(settings.database_url, migrate_always=migrate)
@@ -105,7 +112,12 @@ def create_app(
     )
     app.state.settings = settings
     app.state.store = store
-    app.state.rooms = rooms = TenantRooms(store, service, undo_window=timedelta(minutes=settings.undo_minutes))
+    app.state.rooms = rooms = TenantRooms(
+        store,
+        service,
+        undo_window=timedelta(minutes=settings.undo_minutes),
+        addresses=AddressRule.of(settings),
+    )
     # The default tenant's, for the command that starts the service. Endpoints go to the room of who asks.
     default = rooms.of(store.tenant)
     app.state.service, app.state.people, app.state.drafts = default.service, default.people, default.drafts
@@ -117,9 +129,12 @@ def create_app(
     app.state.sight_rate = SightRate()
     app.state.sign_in_limit = SignInLimit(store)
     app.state.identity_provider = provider_of(settings)
+    app.state.deliveries = Deliveries(store)
+    app.state.deliverer = Deliverer.of(settings, store, metrics=metrics) if deliver else None
     app.state.metrics = metrics
     app.state.readiness = reading.readiness
     app.include_router(api.router)
+    app.include_router(events_api.router)
     for place in (
         sign_in_pages,
         people_pages,
@@ -129,6 +144,7 @@ def create_app(
         score_page,
         sight_pages,
         trail_pages,
+        webhook_pages,
         worklist_pages,
         case_action_pages,
         numbers_pages,
@@ -163,9 +179,22 @@ def _reading(settings: Settings, triage: Triage | None, metrics: Metrics) -> _Re
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     workers: Workers = app.state.workers
     workers.start()
+    stopping = threading.Event()
+    delivering = _deliver(app.state.deliverer, stopping)
     yield
+    stopping.set()
     workers.stop(app.state.settings.stop_seconds)
+    if delivering is not None:
+        delivering.join(timeout=30)
     app.state.store.close()
+
+
+def _deliver(deliverer: Deliverer | None, stopping: threading.Event) -> threading.Thread | None:
+    if deliverer is None:
+        return None
+    thread = threading.Thread(target=deliverer.run, args=(stopping,), name="webhooks", daemon=True)
+    thread.start()
+    return thread
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from serving.api_keys import ApiKey, Scope
 from serving.deps import Rooms
 from serving.errors import BodyTooLargeError, KeyNeededError, ScopeNeededError
+from serving.event_feed import EventFeed
 from serving.key_check import KeyCheck
 from serving.request_rate import RequestRate
 from serving.service import AuthorizationService
@@ -95,6 +96,10 @@ def _previewing(room: PreviewRoom) -> AuthorizationService:
     return room.service
 
 
+def _feed(room: EventsRoom) -> EventFeed:
+    return room.event_feed
+
+
 async def received_body(request: Request, calling: Calling) -> bytes:
     """The body's bytes. Raises BodyTooLargeError over the caller's limit."""
     limit = calling.body_limit
@@ -119,4 +124,6 @@ Looking = Annotated[AuthorizationService, Depends(_looking)]
 """The service of a caller who may read results."""
 Previewing = Annotated[AuthorizationService, Depends(_previewing)]
 """The service of a caller who may ask what a request would get."""
+Feed = Annotated[EventFeed, Depends(_feed)]
+"""The events of a caller who may be told what happens."""
 Body = Annotated[bytes, Depends(received_body)]

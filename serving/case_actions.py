@@ -28,6 +28,7 @@ from serving.case_rules import (
 from serving.case_standing import CHANGING, CaseAction, Standing, case_row, standing_of
 from serving.drafts import clear_draft
 from serving.errors import ActionRefusedError, CaseChangedError, NotAllowedError
+from serving.events import EventKind, record_event, take_back_event
 from serving.last_looks import point_out
 from serving.people import SignedIn
 from serving.records import dumps
@@ -39,6 +40,13 @@ from serving.trail import record
 from serving.ulid import UlidSource
 from serving.versions_used import versions_of
 from serving.work import DECIDING, ActionKind
+
+_EVENTS = {
+    **dict.fromkeys((*DECIDING, ActionKind.WITHDRAWN), EventKind.DECIDED),
+    ActionKind.INFORMATION_REQUESTED: EventKind.INFORMATION_REQUESTED,
+    ActionKind.REOPENED: EventKind.REOPENED,
+}
+"""What intake systems are told of; the other kinds are the house's own."""
 
 CHANGED = "somebody else, or a new document, changed this case since you opened it"
 
@@ -163,6 +171,15 @@ class CaseActions:
             )
         )
         session.flush()
+        if undoes is not None:
+            take_back_event(session, row, undoes, at=now)
+        elif kind in _EVENTS:
+            # A withdrawal can be undone later too; the window spares the intake system what was only a slip.
+            not_before = effect or now + self._undo_window
+            outcome = OUTCOMES[kind] if _EVENTS[kind] is EventKind.DECIDED else None
+            record_event(
+                session, row, _EVENTS[kind], at=now, outcome=outcome, action_id=action_id, not_before=not_before
+            )
         details = {"action_id": action_id, "kind": kind.value, "turn": row.turn, "revision": row.revision}
         if undoes is not None:
             details["undoes"] = undoes

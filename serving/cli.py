@@ -24,6 +24,7 @@ from serving.opened_store import OfTenant
 from serving.opened_store import opened_store as _store
 from serving.people_commands import people_app
 from serving.tenant_commands import tenants_app
+from serving.webhook_commands import webhooks_app
 
 if TYPE_CHECKING:
     from serving.documents.pool import ReadingPool
@@ -88,6 +89,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(tenants_app, name="tenants")
 app.add_typer(jobs_app, name="jobs")
 app.command("work")(work_command)
+app.add_typer(webhooks_app, name="webhooks")
 
 
 class ResultFormat(StrEnum):

@@ -24,6 +24,7 @@ from serving.roles import Permission
 from serving.service import AuthorizationService
 from serving.store import Store
 from serving.tenant_rooms import TenantRoom, TenantRooms
+from serving.webhooks import Webhooks
 from serving.worklist_counts import WorklistCounts
 
 FORM_LIMIT = 1_000_000
@@ -138,6 +139,10 @@ async def _actions(room: Room) -> CaseActions:
     return room.actions
 
 
+async def _webhooks(room: Room) -> Webhooks:
+    return room.webhooks
+
+
 async def _counts(room: Room) -> WorklistCounts:
     return room.worklist_counts
 
@@ -147,6 +152,7 @@ Cases = Annotated[Store, Depends(_store)]
 People = Annotated[PeopleStore, Depends(_people)]
 Drafts = Annotated[DraftStore, Depends(_drafts)]
 Actions = Annotated[CaseActions, Depends(_actions)]
+TenantWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 Counts = Annotated[WorklistCounts, Depends(_counts)]
 SentForm = Annotated[FormData, Depends(form_fields)]
 """A form from somebody who is not signed in."""

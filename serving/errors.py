@@ -366,6 +366,22 @@ class UnknownTableError(ServingError):
     title = "No table of numbers has this name"
 
 
+class WebhookRefusedError(ServingError):
+    """A webhook cannot be kept, or called, as it stands; the message names the field."""
+
+    status = 422
+    slug = "webhook-refused"
+    title = "This cannot be a webhook"
+
+
+class UnknownWebhookError(ServingError):
+    """No webhook, or no delivery of it, has this id."""
+
+    status = 404
+    slug = "unknown-webhook"
+    title = "No webhook has this id"
+
+
 class SettingsError(ServingError):
     """A setting has a value that cannot be used; the message names its variable."""
 

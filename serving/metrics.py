@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -76,6 +76,23 @@ class Metrics:
         self._attempts = Counter(
             "greenlane_job_attempts", "Attempts to triage a stored request, by end.", ["end"], registry=self._registry
         )
+        self._webhook_attempts = Counter(
+            "greenlane_webhook_attempts",
+            "Attempts to deliver an event to a webhook: delivered, retried later, failed for good.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._deliveries = Gauge(
+            "greenlane_webhook_deliveries",
+            "Deliveries of events to webhooks that wait, or that failed for a day.",
+            ["state"],
+            registry=self._registry,
+        )
+        self._oldest_delivery = Gauge(
+            "greenlane_webhook_oldest_seconds",
+            "For how long the oldest delivery that waits has waited; 0 where none does.",
+            registry=self._registry,
+        )
         for route in Route:
             self._routed.labels(route.value)
         for end in _ATTEMPTS:
@@ -106,6 +123,18 @@ class Metrics:
     def time_http(self, method: str, path: str, status: int, seconds: float) -> None:
         """Record one answer; ``path`` is the route's template, never the path that was called."""
         self._http.labels(method, path, str(status)).observe(seconds)
+
+    def count_deliveries(self, *, delivered: int, retried: int, failed: int) -> None:
+        """Count a round of attempts to deliver events."""
+        self._webhook_attempts.labels("delivered").inc(delivered)
+        self._webhook_attempts.labels("retried").inc(retried)
+        self._webhook_attempts.labels("failed").inc(failed)
+
+    def show_deliveries(self, *, waiting: int, failed: int, oldest_seconds: float) -> None:
+        """What the database says of deliveries, asked for when Prometheus reads."""
+        self._deliveries.labels("waiting").set(waiting)
+        self._deliveries.labels("failed").set(failed)
+        self._oldest_delivery.set(oldest_seconds)
 
     def text(self) -> bytes:
         """The Prometheus exposition."""

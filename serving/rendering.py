@@ -27,6 +27,7 @@ PLACES: tuple[tuple[str, str, Permission], ...] = (
     ("Aggregates", "/aggregates", Permission.READ_AGGREGATES),
     ("People", "/people", Permission.KEEP_PEOPLE),
     ("Queue", "/jobs", Permission.KEEP_QUEUE),
+    ("Webhooks", "/webhooks", Permission.KEEP_PEOPLE),
 )
 """Where the header leads: words, path, and what a role must hold to go there."""
 

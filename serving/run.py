@@ -35,7 +35,7 @@ def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: b
         raise SettingsError("--demo-people: only where the service listens on this machine alone (127.0.0.1)")
     refuse_plain_http(settings)
     listening = _listen(settings.host, settings.port if port is None else port)
-    app = create_app(settings, migrate=migrate)
+    app = create_app(settings, migrate=migrate, deliver=settings.deliver_webhooks)
     if demo_people:
         for line in demo_people_lines(app.state.people):
             sys.stdout.write(f"{line}\n")

@@ -195,6 +195,21 @@ class Settings(BaseModel):
         title="GREENLANE_PUBLIC_URL",
         description="Where browsers reach the pages, such as https://greenlane.example.org.",
     )
+    deliver_webhooks: bool = Field(
+        default=True,
+        title="GREENLANE_DELIVER_WEBHOOKS",
+        description="`off`: `greenlane serve` sends no webhooks; another process does.",
+    )
+    webhook_private_hosts: str | None = Field(
+        default=None,
+        title="GREENLANE_WEBHOOK_PRIVATE_HOSTS",
+        description="Host names, separated by commas, that webhooks may reach although they lie in a private network.",
+    )
+    webhook_ca_file: Path | None = Field(
+        default=None,
+        title="GREENLANE_WEBHOOK_CA_FILE",
+        description="PEM file of authorities that signed receivers' certificates, instead of the public ones.",
+    )
     oidc_client_id: str | None = Field(
         default=None, title="GREENLANE_OIDC_CLIENT_ID", description="What the identity provider calls this service."
     )

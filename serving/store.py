@@ -33,6 +33,7 @@ from serving.errors import (
     UnknownAuthorizationError,
     UnknownDocumentError,
 )
+from serving.events import EventKind, record_event
 from serving.jobs import add_job, end_job
 from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
 from serving.stored_case import (
@@ -238,6 +239,7 @@ class Store:
                     session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
                 )
                 session.flush()
+                record_event(session, row, EventKind.DOCUMENTS_ADDED, at=now)
             stored = stored_request(session, row)
             if new:
                 self._add_job(session, row, leased_by=lease_for(stored.request), now=now)
@@ -344,6 +346,9 @@ class Store:
                 ):
                     authorization.work = Work.FAST_TRACKED.value
             session.flush()
+            record_event(
+                session, authorization, EventKind.TRIAGED, at=now, revision=stored.revision, route=result.route
+            )
             return stored_result(row), True
 
     def has_near_duplicate(self, authorization_id: str) -> bool:

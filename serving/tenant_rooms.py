@@ -12,11 +12,14 @@ from datetime import timedelta
 
 from serving.case_actions import CaseActions
 from serving.drafts import DraftStore
+from serving.event_feed import EventFeed
 from serving.people_store import PeopleStore, tenant_of_sign_in
 from serving.service import AuthorizationService
 from serving.store import Store
 from serving.tenant_store import TenantStore
 from serving.tenants import DEFAULT_TENANT
+from serving.webhook_address import AddressRule
+from serving.webhooks import Webhooks
 from serving.worklist_counts import WorklistCounts
 
 
@@ -31,13 +34,18 @@ class TenantRoom:
     drafts: DraftStore
     actions: CaseActions
     worklist_counts: WorklistCounts
+    event_feed: EventFeed
+    webhooks: Webhooks
 
 
 class TenantRooms:
     """The rooms of an application. ``service`` is the default tenant's. Safe to share between threads."""
 
-    def __init__(self, store: Store, service: AuthorizationService, *, undo_window: timedelta) -> None:
+    def __init__(
+        self, store: Store, service: AuthorizationService, *, undo_window: timedelta, addresses: AddressRule
+    ) -> None:
         self._store = store
+        self._addresses = addresses
         self._service = service
         self._people = PeopleStore(store)
         self._undo_window = undo_window
@@ -76,4 +84,6 @@ class TenantRooms:
             drafts=DraftStore(store),
             actions=CaseActions(store, undo_window=self._undo_window),
             worklist_counts=WorklistCounts(store),
+            event_feed=EventFeed(store),
+            webhooks=Webhooks(store, self._addresses),
         )

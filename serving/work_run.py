@@ -1,4 +1,4 @@
-"""``greenlane work``: a process that works on the queue and serves nobody."""
+"""``greenlane work``: a process that works on the queue, sends webhooks, and serves nobody."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 
+from serving.deliverer import Deliverer
 from serving.documents.pool import ReadingPool
 from serving.jobs import JobQueue
 from serving.metrics import Metrics
@@ -54,11 +55,16 @@ def work(*, once: bool, processes: int | None) -> int:
     readers.start()
     _log.info("working on the queue, %d requests at once", count)
     workers.start()
+    delivering = threading.Thread(
+        target=Deliverer.of(settings, store, metrics=metrics).run, args=(stopped,), name="webhooks", daemon=True
+    )
     if once:
         while not stopped.is_set() and not workers.is_idle():
             stopped.wait(0.2)
     else:
+        delivering.start()
         stopped.wait()
+        delivering.join(settings.stop_seconds)
     workers.stop(settings.stop_seconds)
     store.close()
     return workers.taken

@@ -79,6 +79,8 @@ ALLOWED: dict[tuple[str, str], Permission | str] = {
     ("GET", "/jobs"): Permission.KEEP_QUEUE,
     ("POST", "/jobs/{job_id}/retry"): Permission.KEEP_QUEUE,
     ("GET", "/cases/{authorization_id}/being-read"): Permission.READ_CASES,
+    ("GET", "/webhooks"): Permission.KEEP_PEOPLE,
+    ("POST", "/webhooks/{webhook_id}/redeliver"): Permission.KEEP_PEOPLE,
 }
 """Who may ask for what. A new page belongs in here."""
 TEMPLATES = Path(__file__).parents[1] / "serving" / "templates"
@@ -122,6 +124,7 @@ def test_each_role_gets_what_it_may_and_nothing_else(client: TestClient, case: s
         address = path.format(
             authorization_id=case,
             person_id="01JD3K8Q5T6V7W8X9Y0Z1A2B3C",
+            webhook_id="01JD3K8Q5T6V7W8X9Y0Z1A2B3C",
             form_name="note",
             fact_id="f1",
             table="turnaround",

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from case_desk import CaseDesk
 from serving_cases import request_body
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from features.request import parse_request
 from serving.case_actions import CaseActions
+from serving.events import EventKind
 from serving.job_tables import JobRow
+from serving.outbox import Outbox
+from serving.outbox_tables import DeliveryRow, EventRow
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
 from serving.records import ReceivedDocument
 from serving.roles import Role
 from serving.ulid import UlidSource
+from serving.webhook_address import AddressRule
+from serving.webhooks import Webhooks
 from serving.work import ActionKind
 
 if TYPE_CHECKING:
@@ -58,6 +63,7 @@ class PreparedDesk(CaseDesk):
         self.do(kim, "PA-6", ActionKind.NOTED, {"text": "Called the clinic.", "mentions": []})
         self.approval = self.do(kim, "PA-7", ActionKind.APPROVED, {})
         self.leave_unread("PA-unread")
+        self.fail_a_delivery(datetime.now(UTC))
         with self.store.writing() as session:
             given_up = self.row("PA-8").authorization_id
             session.execute(
@@ -84,6 +90,27 @@ class PreparedDesk(CaseDesk):
                 update(JobRow)
                 .where(JobRow.authorization_id == case.authorization_id)
                 .values(run_after=datetime(2100, 1, 1, tzinfo=UTC))
+            )
+
+    def fail_a_delivery(self, now: datetime) -> None:
+        """A webhook to which one event could not be delivered."""
+        webhooks = Webhooks(self.store, AddressRule(frozenset(), loopback=False))
+        webhook, _ = webhooks.add("https://example.org/in", [EventKind.CANCELLED], created_by="kim", now=now)
+        Outbox(self.store).release(now=now)
+        with self.store.writing() as session:
+            event = session.scalars(select(EventRow).limit(1)).one()
+            session.add(
+                DeliveryRow(
+                    webhook_id=webhook.webhook_id,
+                    event_number=event.event_number,
+                    authorization_id=event.authorization_id,
+                    state="failed",
+                    attempts=37,
+                    queued_at=now,
+                    next_at=now,
+                    last_at=now,
+                    last_answer="503",
+                )
             )
 
     def do(
@@ -294,6 +321,7 @@ ADMINISTRATOR = {
     "people, refused": person_refused,
     "person": everything_unfolded(person),
     "queue": at("/jobs"),
+    "webhooks": at("/webhooks"),
 }
 NOBODY = {"sign-in": at("/sign-in"), "sign-in, ended": at("/sign-in?ended=1"), "sign-in, refused": sign_in_refused}
 
