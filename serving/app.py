@@ -37,6 +37,7 @@ from serving import (
 from serving.case_actions import CaseActions
 from serving.documents.pool import ReadingPool
 from serving.drafts import DraftStore
+from serving.envelope_keys import envelope_of
 from serving.errors import NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
 from serving.metrics import Metrics
@@ -66,9 +67,9 @@ def create_app(
 
     ``triage`` replaces the champion model's triage; ``draw`` the blind audit's random numbers; ``migrate`` also
     migrates a database that is not SQLite. Raises StoreUnavailableError where the database cannot be opened, and
-    SettingsError for a certificate file of the identity provider that cannot be read.
+    SettingsError for a certificate file of the identity provider, or an envelope key, that cannot be read.
     """
-    store = Store.open(settings.database_url, migrate_always=migrate)
+    store = Store.open(settings.database_url, migrate_always=migrate, envelope=envelope_of(settings))
     metrics = Metrics()
     reader = Reader.load(settings)
     documents = ReadingPool.of(settings)

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from serving.audit_cli import audit_app
+from serving.encryption_commands import encryption_app
 from serving.opened_store import opened_store as _store
 from serving.people_commands import people_app
 
@@ -75,6 +76,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(fast_track_app, name="fast-track")
 app.add_typer(audit_app, name="audit")
 app.add_typer(people_app, name="people")
+app.add_typer(encryption_app, name="encryption")
 
 
 class ResultFormat(StrEnum):

@@ -13,6 +13,7 @@ from starlette.datastructures import FormData
 from serving.errors import BodyTooLargeError, InvalidParameterError, UnknownAuthorizationError
 from serving.records import dumps
 from serving.store import Store
+from serving.stored_case import refuse_erased
 from serving.tables import AuthorizationRow, DraftRow
 
 LONGEST_FORM_NAME = 32
@@ -44,6 +45,7 @@ class DraftStore:
             case = session.get(AuthorizationRow, authorization_id)
             if case is None or case.tenant != self._store.tenant:
                 raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+            refuse_erased(case)
             if any(value.strip() for value in fields.values()):
                 session.merge(
                     DraftRow(

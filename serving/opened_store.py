@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 @contextmanager
 def opened_store() -> Iterator[Store]:
     """The store, given back at the end. Raises SettingsError or StoreUnavailableError."""
+    from serving.envelope_keys import envelope_of
     from serving.settings import load_settings
     from serving.store import Store
 
-    store = Store.open(load_settings().database_url)
+    settings = load_settings()
+    store = Store.open(settings.database_url, envelope=envelope_of(settings))
     try:
         store.check()
         yield store
