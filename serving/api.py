@@ -43,7 +43,15 @@ def _body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/ProblemBody"}
-    titles = {400: "Not JSON", 404: "Unknown", 409: "Other content", 413: "Too large", 422: "Refused", 503: "No store"}
+    titles = {
+        400: "Not JSON",
+        404: "Unknown",
+        409: "Other content",
+        410: "Erased",
+        413: "Too large",
+        422: "Refused",
+        503: "No store",
+    }
     return {
         status: {"description": titles[status], "content": {PROBLEM_TYPE: {"schema": schema}}} for status in statuses
     }
@@ -63,7 +71,7 @@ def _json(text: str, status: int = 200) -> Response:
     responses={
         201: _answer("Stored and triaged."),
         200: _answer("Stored before with the same content: the stored result."),
-        **_problems(400, 409, 413, 422, 503),
+        **_problems(400, 409, 410, 413, 422, 503),
     },
     openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Store and triage one request",
@@ -79,7 +87,7 @@ def post_authorization(body: Body, service: Service) -> Response:
 
 @router.get(
     "/v1/authorizations/{authorization_id}",
-    responses={200: _answer("The stored result."), **_problems(404, 422, 503)},
+    responses={200: _answer("The stored result."), **_problems(404, 410, 422, 503)},
     summary="The stored result",
     tags=["authorizations"],
 )
@@ -90,7 +98,7 @@ def get_authorization(authorization_id: str, service: Service) -> Response:
 
 @router.post(
     "/v1/authorizations/{authorization_id}/documents",
-    responses={200: _answer("Triaged again."), **_problems(400, 404, 409, 413, 422, 503)},
+    responses={200: _answer("Triaged again."), **_problems(400, 404, 409, 410, 413, 422, 503)},
     openapi_extra=_body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
     summary="Add documents and triage again",
     tags=["authorizations"],
@@ -103,7 +111,7 @@ def post_documents(authorization_id: str, body: Body, service: Service) -> Respo
 @router.get(
     "/v1/authorizations/{authorization_id}/documents/{number}/text",
     response_model=DocumentTextBody,
-    responses=_problems(404, 422, 503),
+    responses=_problems(404, 410, 422, 503),
     summary="The text of one document, which facts point into",
     tags=["authorizations"],
 )

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from serving.audit_cli import audit_app
 from serving.encryption_commands import encryption_app
+from serving.keeping_commands import hold_app, member_app, retention_app
 from serving.opened_store import opened_store as _store
 from serving.people_commands import people_app
 
@@ -77,6 +78,9 @@ app.add_typer(fast_track_app, name="fast-track")
 app.add_typer(audit_app, name="audit")
 app.add_typer(people_app, name="people")
 app.add_typer(encryption_app, name="encryption")
+app.add_typer(retention_app, name="retention")
+app.add_typer(hold_app, name="hold")
+app.add_typer(member_app, name="member")
 
 
 class ResultFormat(StrEnum):

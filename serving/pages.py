@@ -12,7 +12,8 @@ from fastapi.responses import HTMLResponse
 from serving.case_actions import CaseActions
 from serving.case_view import case_view
 from serving.deps import Reader, Service
-from serving.errors import UnknownAuthorizationError
+from serving.erased_case import erased_case
+from serving.errors import AuthorizationErasedError, UnknownAuthorizationError
 from serving.last_looks import looked
 from serving.people import SignedIn
 from serving.rendering import home_of, render_page
@@ -40,7 +41,10 @@ def case(
     names what was just done, here or on the case before.
     """
     alone = int(show) if show is not None and re.fullmatch("[1-9][0-9]{0,3}", show) else None
-    found = known_case(authorization_id, service)
+    try:
+        found = known_case(authorization_id, service)
+    except AuthorizationErasedError:
+        return _erased_page(request, who, authorization_id)
     now = datetime.now(UTC)
     opened = case_opened(request.app.state.store, who, authorization_id, found.latest)
     looked(request.app.state.store, who, authorization_id, now)
@@ -56,6 +60,13 @@ def case(
     )
 
 
+def _erased_page(request: Request, who: SignedIn, authorization_id: str) -> HTMLResponse:
+    view = erased_case(request.app.state.store, who, authorization_id)
+    if view is None:
+        raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+    return render_page("erased.html", who=who, here="/", status_code=AuthorizationErasedError.status, view=view)
+
+
 def error_page(request: Request, status: int) -> HTMLResponse:
     """An error for a browser: what kind, and the way back."""
     who: SignedIn | None = getattr(request.state, "who", None)
@@ -69,7 +80,7 @@ def error_page(request: Request, status: int) -> HTMLResponse:
 
 
 def known_case(authorization_id: str, service: AuthorizationService) -> Case:
-    """The case of an id that came in an address. Raises UnknownAuthorizationError."""
+    """The case of an id that came in an address. Raises UnknownAuthorizationError or AuthorizationErasedError."""
     if not is_ulid(authorization_id):
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
     return service.case(authorization_id)
