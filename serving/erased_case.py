@@ -37,10 +37,10 @@ def erased_case(store: Store, who: SignedIn, authorization_id: str) -> ErasedCas
         return ErasedCase(
             external_id=row.external_id,
             service_code=f"{row.service_system} {row.service_code}",
-            urgency=row.urgency,
+            urgency=row.urgency.capitalize(),
             received=_day(row.received_at or row.accepted_at),
             route=ROUTE_WORDS[Route(row.route)] if row.route else "",
-            work=spoken(row.work),
+            work=spoken(row.work).capitalize(),
             erased=_day(row.erased_at),
             trail_href=f"/trail/cases/{authorization_id}" if who.person.may(Permission.READ_TRAIL) else "",
         )

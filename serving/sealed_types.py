@@ -7,7 +7,6 @@ and nothing else of it, so that is where :func:`seal_with` puts them; engines on
 
 from __future__ import annotations
 
-import base64
 import binascii
 import os
 from dataclasses import dataclass
@@ -127,7 +126,7 @@ class SealedText(TypeDecorator[str]):
         stored = sealed(value.encode("utf-8", "surrogatepass"), self.place, keys_of(dialect))
         if not stored.startswith(SEALED.encode()):
             return stored.decode("utf-8", "surrogatepass")
-        return stored[:_HEADER_LENGTH].decode() + base64.b64encode(stored[_HEADER_LENGTH:]).decode()
+        return stored[:_HEADER_LENGTH].decode() + binascii.b2a_base64(stored[_HEADER_LENGTH:], newline=False).decode()
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None or not value.startswith((SEALED, PLAIN)):
@@ -135,7 +134,7 @@ class SealedText(TypeDecorator[str]):
         stored = value.encode("utf-8", "surrogatepass")
         if value.startswith(SEALED):
             try:
-                stored = stored[:_HEADER_LENGTH] + base64.b64decode(stored[_HEADER_LENGTH:], validate=True)
+                stored = stored[:_HEADER_LENGTH] + binascii.a2b_base64(stored[_HEADER_LENGTH:], strict_mode=True)
             except binascii.Error:
                 raise StoreUnavailableError(f"{self.place}: a sealed value was changed") from None
         return opened(stored, self.place, keys_of(dialect)).decode("utf-8", "surrogatepass")

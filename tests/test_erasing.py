@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -13,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from case_work import CaseWork
+from closed_cases import SAID, closed_case, store_of
 from envelope import key_file
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving_cases import NOTE, always, request_body
-from signing_in import add_person, sign_in, sign_in_again
+from signing_in import sign_in
 from sqlalchemy import select, text
 from typer.testing import CliRunner
 
@@ -46,7 +46,7 @@ from serving.trail_reading import TrailFilter, oldest
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TEN_YEARS = {"": 10}
 WHY = "asked for by letter"
-SAID = ("Quetzalcoatlus", "saddle anesthesia", "1968-04-12", "M-PA-1", "Archaeopteryx", "Pteranodon")
+ALL_SAID = (*SAID, "M-PA-1")
 
 
 @pytest.fixture(params=["plain", "sealed"])
@@ -60,36 +60,6 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestClien
     app = create_app(given, triage=always(Route.NURSE_REVIEW, "criteria_not_documented"))
     with TestClient(app, base_url="http://localhost") as client:
         yield client
-
-
-def store_of(client: TestClient) -> Store:
-    return client.app.state.store  # type: ignore[attr-defined,no-any-return]  # an ASGI app's type has no state
-
-
-def closed_case(client: TestClient, external_id: str = "PA-1") -> str:
-    """A case with a correction, a note, a draft and a decision."""
-    body = request_body(external_id, f"{NOTE} Quetzalcoatlus.")
-    case = str(client.post("/v1/authorizations", json=body).json()["authorization_id"])
-    who = sign_in_again(client, _nurse(client))
-
-    def post(path: str, **fields: str) -> None:
-        page = client.get(f"/cases/{case}", headers={"accept": "text/html"}).text
-        turn = re.search(r'name="turn" value="(\d+)"', page)
-        assert turn is not None
-        data = {"form_token": who.form_token, "turn": turn[1], **fields}
-        answer = client.post(f"/cases/{case}/{path}", data=data, follow_redirects=False)
-        assert answer.status_code in (204, 303), answer.text
-
-    post("corrections", verdict="confirmed", fact_id="f1")
-    post("notes", text="Archaeopteryx was mentioned.")
-    post("drafts/refer", summary="Pteranodon half written")
-    post("approve")
-    return case
-
-
-def _nurse(client: TestClient) -> Person:
-    people = client.app.state.people  # type: ignore[attr-defined]  # an ASGI app's type has no state
-    return people.named("nurse") or add_person(client.app, Role.NURSE)  # type: ignore[arg-type,no-any-return]
 
 
 def age(store: Store, years: float) -> None:
@@ -116,11 +86,13 @@ def test_no_byte_of_what_was_erased_is_left_in_the_files(client: TestClient, tmp
     store = store_of(client)
     case = closed_case(client)
     sealed = "envelope.key" in {path.name for path in tmp_path.iterdir()}
-    assert [word for word in SAID if word.encode() in bytes_on_disk(tmp_path)] == (["M-PA-1"] if sealed else list(SAID))
+    assert [word for word in ALL_SAID if word.encode() in bytes_on_disk(tmp_path)] == (
+        ["M-PA-1"] if sealed else list(ALL_SAID)
+    )
     age(store, 11)
     erase(store)
     assert scrub(store.engine)
-    assert [word for word in SAID if word.encode() in bytes_on_disk(tmp_path)] == []
+    assert [word for word in ALL_SAID if word.encode() in bytes_on_disk(tmp_path)] == []
     with pytest.raises(AuthorizationErasedError):
         store.request(case)
 
@@ -176,7 +148,7 @@ def test_an_erased_case_is_gone_for_the_api_and_a_skeleton_on_its_page(client: T
     assert page.status_code == 410
     assert "were erased on <time>2026-11-20</time>" in page.text
     assert "CPT 72148" in page.text
-    assert [word for word in SAID if word in page.text] == []
+    assert [word for word in ALL_SAID if word in page.text] == []
     token = {"form_token": who.form_token, "turn": "9", "what": "case_left", "text": "x"}
     for path in ("score", "evidence", "corrections"):
         assert client.get(f"/cases/{case}/{path}").status_code == 410, path

@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 from alembic import command
+from closed_cases import SAID, closed_case, store_of
 from envelope import key_file, key_line
-from hypothesis import HealthCheck, given, settings
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
-from serving_cases import request_body, routed
+from serving_cases import NOTE as SHORT_NOTE
+from serving_cases import always, request_body, routed
+from signing_in import sign_in
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 from typer.testing import CliRunner
@@ -22,16 +27,23 @@ from typer.testing import CliRunner
 from features.request import parse_request
 from features.types import AuthorizationRequest, Document
 from models.result import result_to_json, trace_to_json
+from models.types import Route
+from serving.app import create_app
 from serving.cli import app
+from serving.correction_export import export_corrections
 from serving.data_keys import DataKeys
 from serving.database import migration_config, open_engine
+from serving.decision_export import export_decisions
 from serving.envelope_keys import EnvelopeKeyFile
 from serving.errors import SettingsError, StoreUnavailableError
 from serving.records import ReceivedDocument, dumps
+from serving.roles import Role
 from serving.seal_rows import counts, rewrite, sealed_columns
 from serving.sealed_types import PLAIN, SEALED, SealedBytes, SealedText, seal_with
+from serving.settings import Settings
 from serving.store import Store
 from serving.tables import Base
+from serving.trail_chain import verify
 from serving.ulid import UlidSource
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -129,7 +141,7 @@ def test_without_a_key_the_same_words_are_there(url: str, tmp_path: Path) -> Non
     store.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@run_with(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(note=st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
 def test_every_text_comes_back_to_the_character_from_a_sealed_store(sealing_store: Store, note: str) -> None:
     wanted = request(f"PA-{UlidSource()()}")
@@ -141,7 +153,7 @@ def test_every_text_comes_back_to_the_character_from_a_sealed_store(sealing_stor
     assert json.loads(result.result)["external_id"] == wanted.external_id
 
 
-@settings(max_examples=60, deadline=None)
+@run_with(max_examples=60, deadline=None)
 @given(
     value=st.one_of(st.binary(max_size=80), st.binary(max_size=30).map(lambda tail: SEALED.encode() + tail)),
     dialect=st.sampled_from([sqlite.dialect, postgresql.dialect]),
@@ -421,3 +433,59 @@ def test_the_commands_seal_rotate_and_unseal(tmp_path: Path, url: str, monkeypat
     assert "documents.content\t0 sealed\t1 plain" in run("status")
     refused = CliRunner().invoke(app, ["encryption", "seal"])
     assert (refused.exit_code, refused.exception.__class__) == (2, SystemExit)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_whole_service_works_on_a_sealed_database_and_no_table_holds_a_word(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgresql") if database == "postgresql" else f"sqlite:///{tmp_path}/greenlane.db"
+    if database == "postgresql":
+        Store.open(url, migrate_always=True).close()
+        _empty(url)
+    given = Settings(database_url=url, model_dir=tmp_path, undo_minutes=0, envelope_key_file=key_file(tmp_path))
+    triage = always(Route.NURSE_REVIEW, "criteria_not_documented")
+    with TestClient(create_app(given, triage=triage, migrate=True), base_url="http://localhost") as client:
+        case = closed_case(client)
+        more = {"document_id": "d2", "date": "2026-11-12", "text": "Quetzalcoatlus again."}
+        answer = client.post(f"/v1/authorizations/{case}/documents", json={"documents": [more]})
+        assert answer.status_code == 200
+        assert client.get(f"/v1/authorizations/{case}/documents/2/text").json()["text"] == more["text"]
+        again = closed_case_body()
+        assert client.post("/v1/authorizations", json=again).status_code == 200
+        other = {**again, "external_id": "PA-7"}
+        reasons = client.post("/v1/authorizations", json=other).json()["reasons"]
+        assert "near_duplicate" in {reason["code"] for reason in reasons}
+        client.headers["accept"] = "text/html"
+        page = client.get(f"/cases/{case}").text
+        assert "Quetzalcoatlus again." in page
+        assert "Archaeopteryx was mentioned." in page
+        draft = client.get(f"/cases/{case}/drafts/refer").json()
+        assert draft == {"summary": "Pteranodon half written"}
+        for path in ("/", f"/cases/{case}/score", f"/cases/{case}/evidence"):
+            assert client.get(path).status_code == 200, path
+        sign_in(client, Role.LEAD)
+        assert "physical therapy" in client.get("/numbers").text.lower()
+        store = store_of(client)
+        assert export_decisions(store, tmp_path / "decisions.jsonl").cases == 2
+        assert export_corrections(store, tmp_path / "corrections.jsonl") == 1
+        assert verify(store).valid
+        assert [word for word in SAID if word in _everything(store)] == []
+    if database == "postgresql":
+        _empty(url)
+
+
+def closed_case_body() -> dict[str, Any]:
+    return request_body("PA-1", f"{SHORT_NOTE} Quetzalcoatlus.")
+
+
+def _everything(store: Store) -> str:
+    """Every value of every table, as the database holds it."""
+    with store.engine.connect() as connection:
+        rows = [
+            connection.execute(text(f"SELECT * FROM {table}")).all()  # noqa: S608
+            for table in Base.metadata.tables
+        ]
+    return repr(
+        [[bytes(value) if isinstance(value, memoryview) else value for value in row] for all_ in rows for row in all_]
+    )
