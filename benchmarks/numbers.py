@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import statistics
 import tempfile
@@ -146,7 +147,9 @@ def _decide(
     reading = timedelta(seconds=chance.lognormvariate(6, 1.2))
     _open(rows, key, nurse, at - reading)
 
-    def act(kind: str, when: datetime, who: str = nurse, content: str = "{}") -> None:
+    def act(
+        kind: str, when: datetime, who: str = nurse, *, concept: str | None = None, verdict: str | None = None
+    ) -> None:
         rows[CaseActionRow].append(
             {
                 "action_id": f"A{len(rows[CaseActionRow]):025d}",
@@ -157,14 +160,16 @@ def _decide(
                 "person_id": who,
                 "role": "nurse",
                 "at": when,
-                "content": content,
+                "content": json.dumps({"concept": concept, "verdict": verdict}) if concept else "{}",
+                "concept": concept,
+                "verdict": verdict,
             }
         )
 
     act("claimed", at - reading - timedelta(minutes=1))
     if chance.random() < 0.6:
         verdict = chance.choice(("confirmed", "confirmed", "wrong", "wrong_assertion", "missed"))
-        act("fact_corrected", at, content=f'{{"concept": "{chance.choice(CONCEPTS)}", "verdict": "{verdict}"}}')
+        act("fact_corrected", at, concept=chance.choice(CONCEPTS), verdict=verdict)
     if chance.random() < 0.15:
         act("information_requested", at)
     act(

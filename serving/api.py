@@ -72,6 +72,7 @@ _PROBLEM_TITLES = {
     403: "The key lacks the scope",
     404: "Unknown",
     409: "Other content",
+    410: "Erased",
     413: "Too large",
     422: "Refused",
     429: "Too many calls",
@@ -148,7 +149,7 @@ def _moment(at: datetime) -> str:
         201: _answer("Stored and triaged."),
         200: _answer("Stored before with the same content: the stored result."),
         202: _being_read("Stored; its files or its long text are being read."),
-        **problems_of(400, 409, 413, 422, 503),
+        **problems_of(400, 409, 410, 413, 422, 503),
     },
     openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Store and triage one request",
@@ -167,7 +168,7 @@ def post_authorization(service: Submitting, body: Body, prefer: Preferred) -> Re
     responses={
         200: _answer("The stored result."),
         202: _being_read("Stored, and not triaged yet."),
-        **problems_of(404, 422, 503),
+        **problems_of(404, 410, 422, 503),
     },
     summary="The stored result",
     tags=["authorizations"],
@@ -182,7 +183,7 @@ def get_authorization(authorization_id: str, service: Looking) -> Response:
     responses={
         200: _answer("Triaged again."),
         202: _being_read("Stored; what came is being read."),
-        **problems_of(400, 404, 409, 413, 422, 503),
+        **problems_of(400, 404, 409, 410, 413, 422, 503),
     },
     openapi_extra=_body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
     summary="Add documents and triage again",
@@ -196,7 +197,7 @@ def post_documents(authorization_id: str, service: Submitting, body: Body, prefe
 @router.get(
     "/v1/authorizations/{authorization_id}/documents/{number}/text",
     response_model=DocumentTextBody,
-    responses={202: _being_read("Stored, and not read yet."), **problems_of(404, 422, 503)},
+    responses={202: _being_read("Stored, and not read yet."), **problems_of(404, 410, 422, 503)},
     summary="The text of one document, which facts point into",
     tags=["authorizations"],
 )

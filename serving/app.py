@@ -40,6 +40,7 @@ from serving import (
 from serving.deliverer import Deliverer
 from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
+from serving.envelope_keys import envelope_of
 from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
 from serving.jobs import JobQueue
@@ -76,10 +77,10 @@ def create_app(
     ``triage`` replaces the champion model's triage; ``draw`` the blind audit's random numbers; ``migrate`` also
     migrates a database that is not SQLite; ``deliver`` sends webhooks while the application runs. Notes are read in this
     process unless the settings name a number of readers. Raises StoreUnavailableError where the database cannot be opened,
-    and SettingsError for settings that are not safe, and a certificate file that cannot be read.
+    and SettingsError for settings that are not safe, and a certificate file or an envelope key that cannot be read.
     """
     refuse_calls_without_keys(settings)
-    store = Store.open(settings.database_url, migrate_always=migrate)
+    store = Store.open(settings.database_url, migrate_always=migrate, envelope=envelope_of(settings))
     metrics = Metrics()
     documents = ReadingPool.of(settings)
     reading = _reading(settings, triage, metrics)

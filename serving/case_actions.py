@@ -166,6 +166,8 @@ class CaseActions:
                 role=who.person.role.value,
                 at=now,
                 content=dumps({**content, "turn": row.turn}),
+                concept=content.get("concept") if kind is ActionKind.FACT_CORRECTED else None,
+                verdict=content.get("verdict") if kind is ActionKind.FACT_CORRECTED else None,
                 takes_effect_at=effect,
                 undoes=undoes,
             )

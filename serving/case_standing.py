@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from models.types import Route
 from serving.errors import UnknownAuthorizationError
 from serving.roles import Role
+from serving.stored_case import refuse_erased
 from serving.tables import AuthorizationRow, CaseActionRow, ResultRow, TrailRow
 from serving.work import DECIDING, ActionKind, Work
 
@@ -101,10 +102,11 @@ class Standing:
 
 
 def case_row(session: Session, tenant: str, authorization_id: str, *, to_change: bool = False) -> AuthorizationRow:
-    """The case's row, locked ``to_change`` it. Raises UnknownAuthorizationError."""
+    """The case's row, locked ``to_change`` it. Raises UnknownAuthorizationError or AuthorizationErasedError."""
     row = session.get(AuthorizationRow, authorization_id, with_for_update=to_change)
     if row is None or row.tenant != tenant:
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+    refuse_erased(row)
     return row
 
 

@@ -15,6 +15,7 @@ from serving.people import SignedIn
 from serving.records import dumps
 from serving.roles import Permission, Role
 from serving.store import Store
+from serving.stored_case import refuse_erased
 from serving.tables import AuthorizationRow, CaseActionRow, PersonRow
 from serving.trail import record
 from serving.ulid import UlidSource
@@ -198,6 +199,7 @@ def _row(session: Session, tenant: str, authorization_id: str) -> AuthorizationR
     row = session.get(AuthorizationRow, authorization_id)
     if row is None or row.tenant != tenant:
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+    refuse_erased(row)
     return row
 
 

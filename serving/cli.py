@@ -18,7 +18,9 @@ from typer.core import TyperGroup
 from serving.audit_cli import audit_app
 from serving.backup_commands import backup, restore
 from serving.doctor_command import doctor
+from serving.encryption_commands import encryption_app
 from serving.job_commands import jobs_app, work_command
+from serving.keeping_commands import hold_app, member_app, retention_app
 from serving.key_commands import keys_app
 from serving.opened_store import OfTenant
 from serving.opened_store import opened_store as _store
@@ -90,6 +92,10 @@ app.add_typer(tenants_app, name="tenants")
 app.add_typer(jobs_app, name="jobs")
 app.command("work")(work_command)
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(encryption_app, name="encryption")
+app.add_typer(retention_app, name="retention")
+app.add_typer(hold_app, name="hold")
+app.add_typer(member_app, name="member")
 
 
 class ResultFormat(StrEnum):

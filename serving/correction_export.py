@@ -17,7 +17,7 @@ from serving.errors import ExportError
 from serving.private_file import private_file
 from serving.records import dumps
 from serving.store import Store
-from serving.tables import CaseActionRow, DocumentRow, ResultRow
+from serving.tables import AuthorizationRow, CaseActionRow, DocumentRow, ResultRow
 from serving.work import ActionKind
 
 CORRECTION_COLUMNS = (
@@ -49,6 +49,7 @@ CONTEXT = 200
 def export_corrections(store: Store, path: Path) -> int:
     """Write every correction that was not taken back to ``path`` (.jsonl), oldest first; returns how many.
 
+    Those of cases whose contents were erased are left out.
     Raises ExportError where the file cannot be written; an earlier file of that name then stays as it was.
     """
     if path.suffix != ".jsonl":
@@ -71,8 +72,10 @@ def _corrections(store: Store, session: Session) -> Iterator[dict[str, Any]]:
             (ResultRow.authorization_id == CaseActionRow.authorization_id)
             & (ResultRow.revision == CaseActionRow.revision),
         )
+        .join(AuthorizationRow, AuthorizationRow.authorization_id == CaseActionRow.authorization_id)
         .where(
             CaseActionRow.tenant == tenant,
+            AuthorizationRow.erased_at.is_(None),
             CaseActionRow.kind == ActionKind.FACT_CORRECTED.value,
             CaseActionRow.action_id.not_in(undone),
         )

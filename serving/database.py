@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
 
 from serving.errors import StoreUnavailableError
 from serving.highlights import NUL_PICTURE
@@ -69,6 +69,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
+        # What is deleted or shortened is overwritten: a draft that was cleared, a note that was erased or sealed.
+        "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -121,7 +123,12 @@ def database_errors() -> Iterator[None]:
     """Turn what the driver says about an unusable database into StoreUnavailableError; mistakes of ours pass."""
     try:
         yield
-    except DatabaseError as error:
+    except StatementError as error:
+        if isinstance(error.orig, StoreUnavailableError):
+            # Raised while a value was being sealed: SQLAlchemy wraps what its column types raise.
+            raise error.orig from None
+        if not isinstance(error, DatabaseError):
+            raise
         if type(error) not in (OperationalError, DatabaseError) and not _is_unusable(error):
             raise
         # Only the driver's own sentence ("database is locked"): the statement and its parameters stay out.

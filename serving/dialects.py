@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, Integer, Text
+from sqlalchemy import Float, Integer
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
@@ -36,14 +36,6 @@ class HoursBefore(FunctionElement[Any]):
 
     type = UtcDateTime()
     name = "hours_before"
-    inherit_cache = True
-
-
-class JsonField(FunctionElement[str]):
-    """``JsonField(text, literal(name))``: a field of a JSON object kept as text, as text; NULL where it is not there."""
-
-    type = Text()
-    name = "json_field"
     inherit_cache = True
 
 
@@ -84,16 +76,3 @@ def _(element: HoursBefore, compiler: SQLCompiler, **kw: Any) -> str:
 def _(element: HoursBefore, compiler: SQLCompiler, **kw: Any) -> str:
     moment, hours = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"({moment} - make_interval(hours => {hours}))"
-
-
-@compiles(JsonField, "sqlite")
-def _(element: JsonField, compiler: SQLCompiler, **kw: Any) -> str:
-    text, name = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"CAST(json_extract({text}, '$.' || {name}) AS TEXT)"
-
-
-@compiles(JsonField, "postgresql")
-def _(element: JsonField, compiler: SQLCompiler, **kw: Any) -> str:
-    text, name = (compiler.process(clause, **kw) for clause in element.clauses)
-    # No JSON that names a NUL is read there, and words of a note may hold one.
-    return rf"(CAST(replace({text}, '\u0000', '\u2400') AS json) ->> {name})"

@@ -130,7 +130,9 @@ def banner_of(
     found = session.get(CaseActionRow, done)
     if found is None or found.tenant != tenant or found.person_id != who.person_id:
         return None
-    row = case_row(session, tenant, found.authorization_id)
+    row = session.get_one(AuthorizationRow, found.authorization_id)
+    if row.erased_at is not None:
+        return None
     standing = standing_of(session, row)
     action = standing.action(done)
     if action is None or action.kind not in _BANNER_WORDS:

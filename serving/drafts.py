@@ -13,6 +13,7 @@ from starlette.datastructures import FormData
 from serving.errors import BodyTooLargeError, InvalidParameterError, UnknownAuthorizationError
 from serving.records import dumps
 from serving.store import Store
+from serving.stored_case import refuse_erased
 from serving.tables import AuthorizationRow, DraftRow
 
 LONGEST_FORM_NAME = 32
@@ -41,7 +42,7 @@ class DraftStore:
         if sum(map(len, fields.values())) > LONGEST_DRAFT:
             raise BodyTooLargeError(f"a draft may be {LONGEST_DRAFT} characters")
         with self._store.writing() as session:
-            self._must_be_ours(session, authorization_id)
+            refuse_erased(self._must_be_ours(session, authorization_id))
             if any(value.strip() for value in fields.values()):
                 session.merge(
                     DraftRow(
@@ -75,10 +76,11 @@ class DraftStore:
             self._must_be_ours(session, authorization_id)
             clear_draft(session, person_id, authorization_id, form)
 
-    def _must_be_ours(self, session: Session, authorization_id: str) -> None:
+    def _must_be_ours(self, session: Session, authorization_id: str) -> AuthorizationRow:
         case = session.get(AuthorizationRow, authorization_id)
         if case is None or case.tenant != self._store.tenant:
             raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+        return case
 
 
 def clear_draft(session: Session, person_id: str, authorization_id: str, form: str) -> None:

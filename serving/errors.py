@@ -58,6 +58,14 @@ class UnknownAuthorizationError(ServingError):
     title = "No authorization has this id"
 
 
+class AuthorizationErasedError(ServingError):
+    """What the authorization said was erased; ids, codes, times and the route are what is left."""
+
+    status = 410
+    slug = "erased"
+    title = "The contents of this authorization were erased"
+
+
 class UnknownDocumentError(ServingError):
     """The authorization has no document of this id."""
 
@@ -318,6 +326,22 @@ class TooManySightsError(ServingError):
     status = 429
     slug = "too-many-sights"
     title = "Too much was reported as seen at once"
+
+
+class HoldRefusedError(ServingError):
+    """A legal hold cannot be placed or released as asked; the message names the option."""
+
+    status = 422
+    slug = "hold-refused"
+    title = "The hold cannot be kept so"
+
+
+class ErasureRefusedError(ServingError):
+    """What was asked to be erased must be kept; the message says why, without naming the member."""
+
+    status = 409
+    slug = "erasure-refused"
+    title = "This must be kept"
 
 
 class ExportError(ServingError):

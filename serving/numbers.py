@@ -26,7 +26,7 @@ from serving.case_answers import (
     result_answered,
     stands,
 )
-from serving.dialects import MATERIALIZED, JsonField, SecondsBetween, WholeSteps
+from serving.dialects import MATERIALIZED, SecondsBetween, WholeSteps
 from serving.percentiles import HOUR_STEP, percentile, times
 from serving.periods import Period
 from serving.store import Store
@@ -331,12 +331,8 @@ def _agreement(session: Session, tenant: str, period: Period) -> Agreement:
 def corrections(session: Session, tenant: str, period: Period) -> tuple[CorrectedConcept, ...]:
     """What reviewers said about facts in the period, most corrected concept first; confirmations correct nothing."""
     action = actions_in(tenant, period, (ActionKind.FACT_CORRECTED,)).subquery("action")
-    said = select(
-        JsonField(action.c.content, literal("concept")).label("concept"),
-        JsonField(action.c.content, literal("verdict")).label("verdict"),
-    ).subquery("said")
     counts: dict[str, Counter[str]] = {}
-    groups = (said.c.concept, said.c.verdict)
+    groups = (action.c.concept, action.c.verdict)
     for concept, verdict, count in session.execute(select(*groups, func.count()).group_by(*groups)):
         counts.setdefault(concept or "not said", Counter())[verdict] += count
     found = [CorrectedConcept(concept, tuple(one[verdict] for verdict in VERDICTS)) for concept, one in counts.items()]

@@ -23,11 +23,13 @@ def opened_store(tenant: str = DEFAULT_TENANT) -> Iterator[Store]:
 
     Raises SettingsError, StoreUnavailableError or UnknownTenantError.
     """
+    from serving.envelope_keys import envelope_of
     from serving.settings import load_settings
     from serving.store import Store
     from serving.tenant_store import TenantStore
 
-    store = Store.open(load_settings().database_url)
+    settings = load_settings()
+    store = Store.open(settings.database_url, envelope=envelope_of(settings))
     try:
         store.check()
         TenantStore(store).tenant(tenant)

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column
 
+from serving.sealed_types import SealedText
 from serving.tables import Base, UtcDateTime
 
 _COUNTING = BigInteger().with_variant(Integer, "sqlite")
@@ -63,7 +64,7 @@ class EventRow(Base):
 class WebhookRow(Base):
     """Where a tenant's events are sent. ``kinds`` is a JSON list, empty for every kind.
 
-    ``secret`` signs, so it is kept as it is and is a secret of this database; ``previous_secret`` signs too until
+    ``secret`` signs, so it is kept as it is, sealed where there is an envelope key; ``previous_secret`` signs too until
     ``previous_until``. Both are gone once the webhook is removed (``active`` false). ``failures_in_row`` counts rounds
     without one success; after several the webhook is left alone until ``held_until``.
     """
@@ -75,8 +76,8 @@ class WebhookRow(Base):
     tenant: Mapped[str] = mapped_column(String(64))
     url: Mapped[str] = mapped_column(String(2000))
     kinds: Mapped[str] = mapped_column(Text)
-    secret: Mapped[str] = mapped_column(String(100))
-    previous_secret: Mapped[str | None] = mapped_column(String(100))
+    secret: Mapped[str] = mapped_column(SealedText("webhooks.secret"))
+    previous_secret: Mapped[str | None] = mapped_column(SealedText("webhooks.previous_secret"))
     previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(200))

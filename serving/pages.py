@@ -11,13 +11,15 @@ from fastapi.responses import HTMLResponse
 
 from serving.case_view import case_view
 from serving.deps import Reader, Room
-from serving.errors import UnknownAuthorizationError
+from serving.erased_case import erased_case
+from serving.errors import AuthorizationErasedError, UnknownAuthorizationError
 from serving.last_looks import looked
 from serving.people import SignedIn
 from serving.rendering import home_of, render_page
 from serving.service import AuthorizationService, Case
 from serving.sights import case_opened
 from serving.single_keys import single_keys
+from serving.store import Store
 from serving.ulid import is_ulid
 from serving.work_view import work_view
 
@@ -39,7 +41,10 @@ def case(
     names what was just done, here or on the case before.
     """
     alone = int(show) if show is not None and re.fullmatch("[1-9][0-9]{0,3}", show) else None
-    found = known_case(authorization_id, room.service)
+    try:
+        found = known_case(authorization_id, room.service)
+    except AuthorizationErasedError:
+        return _erased_page(room.store, who, authorization_id)
     now = datetime.now(UTC)
     opened = case_opened(room.store, who, authorization_id, found.latest)
     looked(room.store, who, authorization_id, now)
@@ -52,6 +57,13 @@ def case(
         keys_on=single_keys(request, who),
         opened=opened,
     )
+
+
+def _erased_page(store: Store, who: SignedIn, authorization_id: str) -> HTMLResponse:
+    view = erased_case(store, who, authorization_id)
+    if view is None:
+        raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+    return render_page("erased.html", who=who, here="/", status_code=AuthorizationErasedError.status, view=view)
 
 
 def error_page(request: Request, status: int) -> HTMLResponse:
@@ -69,7 +81,7 @@ def error_page(request: Request, status: int) -> HTMLResponse:
 def known_case(authorization_id: str, service: AuthorizationService, *, earlier: bool = False) -> Case:
     """The case of an id that came in an address. ``earlier``: while newer documents are read, as it was read before.
 
-    Raises UnknownAuthorizationError, and BeingReadError where there is no result.
+    Raises UnknownAuthorizationError, AuthorizationErasedError, and BeingReadError where there is no result.
     """
     if not is_ulid(authorization_id):
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")

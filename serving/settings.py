@@ -190,6 +190,18 @@ class Settings(BaseModel):
         title="GREENLANE_OCR_FAST_TRACK",
         description="`on` lets a request whose text was recognized in pictures be fast-tracked.",
     )
+    envelope_key_file: Path | None = Field(
+        default=None,
+        title="GREENLANE_ENVELOPE_KEY_FILE",
+        description="File of base64 256-bit keys, newest first; with it, what notes say is sealed in the database "
+        "(docs/security.md).",
+    )
+    retention_years: str = Field(
+        default="10",
+        title="GREENLANE_RETENTION_YEARS",
+        description="So many years a closed case is kept, and by line of business where that differs: "
+        "`10,commercial=7` (docs/security.md).",
+    )
     public_url: str | None = Field(
         default=None,
         title="GREENLANE_PUBLIC_URL",
@@ -270,6 +282,12 @@ class Settings(BaseModel):
             raise ValueError("must be an address without a path")
         return url.rstrip("/")
 
+    @field_validator("retention_years")
+    @classmethod
+    def _must_be_years(cls, text: str) -> str:
+        retention_table(text)
+        return text
+
     @field_validator("oidc_roles")
     @classmethod
     def _must_name_roles(cls, text: str) -> str:
@@ -305,6 +323,26 @@ def oidc_role_table(text: str | None) -> dict[str, Role]:
         if not value.strip() or role.strip() not in frozenset(Role):
             raise ValueError(f"must be value=role, separated by commas; the roles are {', '.join(Role)}")
         table[value.strip()] = Role(role.strip())
+    return table
+
+
+MOST_RETENTION_YEARS = 100
+
+
+def retention_table(text: str) -> dict[str, int]:
+    """Years by line of business; under ``""`` those of every other line.
+
+    Raises ValueError where a part is not ``YEARS`` or ``line=YEARS``, or the years of every other line are not said once.
+    """
+    table: dict[str, int] = {}
+    for part in text.split(","):
+        line, _, years = part.rpartition("=")
+        line, years = line.strip(), years.strip()
+        if not (years.isascii() and years.isdecimal() and 1 <= int(years) <= MOST_RETENTION_YEARS) or line in table:
+            raise ValueError("must be years, and line=years for lines of business that differ, separated by commas")
+        table[line] = int(years)
+    if "" not in table:
+        raise ValueError("must say how many years every other line of business is kept, such as 10,commercial=7")
     return table
 
 

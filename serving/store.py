@@ -24,8 +24,10 @@ from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
 from models.types import Route, TriageResult
+from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
 from serving.documents.read_document import ReadDocument
+from serving.envelope_keys import EnvelopeKeys
 from serving.errors import (
     ContentConflictError,
     DecisionRefusedError,
@@ -36,6 +38,7 @@ from serving.errors import (
 from serving.events import EventKind, record_event
 from serving.jobs import add_job, end_job
 from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
+from serving.sealed_types import seal_with
 from serving.stored_case import (
     CaseStatus,
     ListedCase,
@@ -50,6 +53,7 @@ from serving.stored_case import (
     kept_reading,
     listed_case,
     past_case,
+    refuse_erased,
     stored_request,
     stored_result,
 )
@@ -118,16 +122,32 @@ class Store:
         self._writing = writing or threading.Lock()
 
     @classmethod
-    def open(cls, url: str, *, migrate_always: bool = False) -> Store:
-        """Open ``url``; SQLite is migrated, other databases only on ``migrate_always``."""
+    def open(cls, url: str, *, migrate_always: bool = False, envelope: EnvelopeKeys | None = None) -> Store:
+        """Open ``url``; SQLite is migrated, other databases only on ``migrate_always``.
+
+        ``envelope``: what notes say is sealed from now on. Raises StoreUnavailableError where the database holds sealed
+        values and this is not the key to them.
+        """
         engine = open_engine(url)
         if migrate_always or engine.dialect.name == "sqlite":
             migrate(engine)
+        keys = DataKeys(engine, envelope)
+        seal_with(engine.dialect, keys)
+        try:
+            keys.prepare()
+        except StoreUnavailableError:
+            engine.dispose()
+            raise
         return cls(engine)
 
     def of_tenant(self, tenant: str) -> Store:
         """The same database as another tenant sees it."""
         return Store(self._engine, tenant=tenant, writing=self._writing)
+
+    @property
+    def engine(self) -> Engine:
+        """What talks to the database, for the few who need more of it than sessions."""
+        return self._engine
 
     def close(self) -> None:
         """Give all connections back."""
@@ -166,6 +186,7 @@ class Store:
                 )
             )
             if existing is not None:
+                refuse_erased(existing)
                 if existing.content_hash != content_hash:
                     raise ContentConflictError(
                         "external_id: this id was sent before with other content; use a new external_id, "
@@ -456,6 +477,7 @@ class Store:
             )
             if row is None:
                 raise UnknownAuthorizationError("external_id: no authorization has this id")
+            refuse_erased(row)
             earlier = decisions_on(session, row.authorization_id)
             if decision in earlier:
                 return False
@@ -488,7 +510,8 @@ class Store:
     def past_cases(
         self, *, since: datetime | None = None, now: datetime | None = None, page: int = 100
     ) -> Iterator[PastCase]:
-        """Every accepted case with what was decided about it, in the order they came; ``page`` of them at a time.
+        """Every accepted case with what was decided about it, in the order they came; ``page`` of them at a time. Those
+        whose contents were erased are left out.
 
         ``since``: only those accepted then or later. What was undone, or by ``now`` (the clock's by default) can still
         be, is no decision.
@@ -496,7 +519,9 @@ class Store:
         now = now or datetime.now(UTC)
         after: tuple[datetime, str] | None = None
         while True:
-            query = select(AuthorizationRow).where(AuthorizationRow.tenant == self._tenant)
+            query = select(AuthorizationRow).where(
+                AuthorizationRow.tenant == self._tenant, AuthorizationRow.erased_at.is_(None)
+            )
             if since is not None:
                 query = query.where(AuthorizationRow.accepted_at >= since)
             if after is not None:
@@ -574,6 +599,7 @@ class Store:
         row = session.get(AuthorizationRow, authorization_id, with_for_update=lock or None)
         if row is None or row.tenant != self._tenant:
             raise UnknownAuthorizationError("authorization_id: no authorization has this id")
+        refuse_erased(row)
         return row
 
     @property

@@ -15,6 +15,7 @@ from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
 from models.types import Route
 from serving.documents.read_document import ReadDocument
+from serving.errors import AuthorizationErasedError
 from serving.records import ReceivedDocument, request_from_record
 from serving.tables import AuthorizationRow, CaseActionRow, DecisionRow, DocumentRow, ResultRow
 
@@ -103,6 +104,12 @@ class PastCase:
     audit_probability: float | None
     result: StoredResult | None
     decisions: tuple[Decision, ...]
+
+
+def refuse_erased(row: AuthorizationRow) -> None:
+    """Raise AuthorizationErasedError where nothing is left of the case but its skeleton."""
+    if row.erased_at is not None:
+        raise AuthorizationErasedError("the contents of this authorization were erased; its id, codes and times remain")
 
 
 def stored_request(session: Session, row: AuthorizationRow) -> StoredRequest:

@@ -1,4 +1,7 @@
-"""The tables of the store. Note text is kept as bytes, so NUL and every other character survive any database."""
+"""The tables of the store. Note text is kept as bytes, so NUL and every other character survive any database.
+
+Every column that can hold what a note says is a sealed one (serving/sealed_types.py).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from sqlalchemy import (
     Float,
     ForeignKeyConstraint,
     Index,
-    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -19,6 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from serving.sealed_types import SealedBytes, SealedText
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -52,7 +56,8 @@ class AuthorizationRow(Base):
     person or by new documents: who acts names the turn they saw, so that two people cannot act on one case unawares.
     ``member_id``, ``line_of_business`` and ``family`` (of the policy) are copies for the worklist, ``received_at`` is one
     for the numbers: the clock starts there. ``attempts`` is always 0: jobs count theirs (serving/job_tables.py), and a
-    process of the version before may still run beside this one.
+    process of the version before may still run beside this one. ``erased_at``: what the request, its documents and results
+    said is gone since then; ids, codes, times and the route stay (serving/erasing.py).
     """
 
     __tablename__ = "authorizations"
@@ -98,10 +103,10 @@ class AuthorizationRow(Base):
     external_id: Mapped[str] = mapped_column(String(200))
     content_hash: Mapped[str] = mapped_column(String(64))
     likeness: Mapped[str] = mapped_column(String(64))
-    request: Mapped[str] = mapped_column(Text)
+    request: Mapped[str] = mapped_column(SealedText("authorizations.request"))
     service_system: Mapped[str] = mapped_column(String(16))
     service_code: Mapped[str] = mapped_column(String(200))
-    service_description: Mapped[str | None] = mapped_column(Text)
+    service_description: Mapped[str | None] = mapped_column(SealedText("authorizations.service_description"))
     urgency: Mapped[str] = mapped_column(String(16))
     accepted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -112,7 +117,7 @@ class AuthorizationRow(Base):
     audit_probability: Mapped[float | None] = mapped_column(Float)
     route: Mapped[str | None] = mapped_column(String(16))
     reason_code: Mapped[str | None] = mapped_column(String(64))
-    reason_message: Mapped[str | None] = mapped_column(Text)
+    reason_message: Mapped[str | None] = mapped_column(SealedText("authorizations.reason_message"))
     member_id: Mapped[str | None] = mapped_column(String(200))
     line_of_business: Mapped[str | None] = mapped_column(String(200))
     family: Mapped[str | None] = mapped_column(String(64))
@@ -123,6 +128,7 @@ class AuthorizationRow(Base):
     assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     turn: Mapped[int] = mapped_column(default=0, server_default="0")
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class DocumentRow(Base):
@@ -145,11 +151,11 @@ class DocumentRow(Base):
     content_type: Mapped[str] = mapped_column(String(200))
     fingerprint: Mapped[str] = mapped_column(String(64))
     wording: Mapped[str | None] = mapped_column(String(64), index=True)
-    content: Mapped[bytes] = mapped_column(LargeBinary)
+    content: Mapped[bytes] = mapped_column(SealedBytes("documents.content"))
     received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    extracted_text: Mapped[bytes | None] = mapped_column(LargeBinary)
+    extracted_text: Mapped[bytes | None] = mapped_column(SealedBytes("documents.extracted_text"))
     read_by: Mapped[str | None] = mapped_column(String(200))
-    reading: Mapped[str | None] = mapped_column(Text)
+    reading: Mapped[str | None] = mapped_column(SealedText("documents.reading"))
 
 
 class ResultRow(Base):
@@ -171,8 +177,8 @@ class ResultRow(Base):
     route: Mapped[str] = mapped_column(String(16))
     held_for_audit: Mapped[bool]
     pipeline_version: Mapped[str] = mapped_column(String(200))
-    result: Mapped[str] = mapped_column(Text)
-    trace: Mapped[str] = mapped_column(Text)
+    result: Mapped[str] = mapped_column(SealedText("results.result"))
+    trace: Mapped[str] = mapped_column(SealedText("results.trace"))
     approval_score: Mapped[float | None] = mapped_column(Float)
 
 
@@ -267,7 +273,7 @@ class DraftRow(Base):
     person_id: Mapped[str] = mapped_column(String(26), primary_key=True)
     authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
     form: Mapped[str] = mapped_column(String(32), primary_key=True)
-    content: Mapped[str] = mapped_column(Text)
+    content: Mapped[str] = mapped_column(SealedText("drafts.content"))
     saved_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -300,7 +306,8 @@ class LastLookRow(Base):
 
 
 class CaseActionRow(Base):
-    """One thing a person did on a case; rows are only added. ``content`` is JSON, its fields by ``kind``.
+    """One thing a person did on a case; rows are only added. ``content`` is JSON, its fields by ``kind``. ``concept`` and
+    ``verdict`` of a correction are copies for the numbers.
 
     An action can be undone, by one action that names it in ``undoes``, until it ``takes_effect_at`` (null: at any time).
     """
@@ -335,7 +342,9 @@ class CaseActionRow(Base):
     person_id: Mapped[str] = mapped_column(String(26))
     role: Mapped[str] = mapped_column(String(32))
     at: Mapped[datetime] = mapped_column(UtcDateTime)
-    content: Mapped[str] = mapped_column(Text)
+    content: Mapped[str] = mapped_column(SealedText("case_actions.content"))
+    concept: Mapped[str | None] = mapped_column(String(200))
+    verdict: Mapped[str | None] = mapped_column(String(32))
     takes_effect_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     undoes: Mapped[str | None] = mapped_column(String(26))
 

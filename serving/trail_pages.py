@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from serving.deps import Cases, Form, People, Service, allowed
 from serving.dwell import dwell
-from serving.errors import InvalidParameterError, UnknownAuthorizationError
+from serving.errors import AuthorizationErasedError, InvalidParameterError, UnknownAuthorizationError
 from serving.people import Person, SignedIn
 from serving.people_store import PeopleStore
 from serving.rendering import render_page
@@ -96,7 +96,11 @@ def case_trail(
     """A case's story: who looked at it for how long, and everything that was done."""
     if not is_ulid(authorization_id):
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
-    statements = statements_of(store.history(authorization_id))
+    try:
+        statements = statements_of(store.history(authorization_id))
+    except AuthorizationErasedError:
+        # What was done on it stays to be read; the criteria's sentences went with the results.
+        statements = {}
     external_id = external_ids(store, {authorization_id})
     known = _by_id(people)
     found = oldest(store, TrailFilter(authorization_id), after=_within(after), limit=LINES_PER_PAGE + 1)

@@ -42,6 +42,10 @@ _DONE: dict[str, str] = {
     "trail_verified": "had the trail verified",
     "trail_exported": "exported the trail",
     "trail_opened": "opened the case's trail",
+    "hold_placed": "placed a legal hold",
+    "hold_released": "released a legal hold",
+    "contents_erased": "erased what the case said",
+    "member_exported": "exported the case for its member",
 }
 
 

@@ -8,6 +8,7 @@ import threading
 
 from serving.deliverer import Deliverer
 from serving.documents.pool import ReadingPool
+from serving.envelope_keys import envelope_of
 from serving.jobs import JobQueue
 from serving.metrics import Metrics
 from serving.service import AuthorizationService
@@ -27,7 +28,7 @@ def work(*, once: bool, processes: int | None) -> int:
     """
     log_to_stderr()
     settings = load_settings()
-    store = Store.open(settings.database_url)
+    store = Store.open(settings.database_url, envelope=envelope_of(settings))
     store.check()
     metrics = Metrics()
     count = processes or settings.readers or default_processes()

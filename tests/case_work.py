@@ -118,6 +118,8 @@ class CaseWork:
             role=role,
             at=at,
             content=json.dumps(content),
+            concept=content.get("concept"),
+            verdict=content.get("verdict"),
             undoes=undoes,
         )
         return key

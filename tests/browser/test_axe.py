@@ -15,11 +15,12 @@ from sqlalchemy import select, update
 
 from features.request import parse_request
 from serving.case_actions import CaseActions
+from serving.erasing import erase_member
 from serving.events import EventKind
 from serving.job_tables import JobRow
 from serving.outbox import Outbox
 from serving.outbox_tables import DeliveryRow, EventRow
-from serving.people import SignedIn
+from serving.people import Person, SignedIn
 from serving.people_store import PeopleStore
 from serving.records import ReceivedDocument
 from serving.roles import Role
@@ -48,7 +49,9 @@ Open = Callable[["Page", CaseDesk], object]
 
 
 class PreparedDesk(CaseDesk):
-    """Cases in every state that has a page of its own look: approved, approved long ago, to be looked at again, referred."""
+    """Cases in every state that has a page of its own look: approved, approved long ago, to be looked at again, referred,
+    erased.
+    """
 
     def prepare(self) -> None:
         """Let a nurse and a medical director work."""
@@ -58,6 +61,18 @@ class PreparedDesk(CaseDesk):
         self.do(kim, "PA-2", ActionKind.INFORMATION_REQUESTED, {"letter": "Dear colleague", "answer_by": "2030-01-01"})
         self.do(kim, "PA-3", ActionKind.APPROVED, {}, earlier)
         self.do(kim, "PA-4", ActionKind.APPROVED, {}, earlier)
+        self.do(kim, "PA-8", ActionKind.APPROVED, {}, earlier)
+        approvers = [Person(str(number), f"p{number}", "P", Role.LEAD, None, True) for number in range(2)]
+        erase_member(
+            self.store,
+            "M-PA-8",
+            {"": 10},
+            why="asked for by letter",
+            by="ruth",
+            now=now,
+            despite_retention=True,
+            approvers=approvers,
+        )
         self.do(kim, "PA-4", ActionKind.REOPENED, {"reason": "The provider called."})
         self.do(kim, "PA-5", ActionKind.REFERRED, {"summary": "Please look at the weakness."})
         self.do(kim, "PA-6", ActionKind.NOTED, {"text": "Called the clinic.", "mentions": []})
@@ -282,6 +297,7 @@ NURSE = {
     "case, missed": case_with("PA-1", "#correct"),
     "case, unfolded": everything_unfolded(case("PA-6")),
     "case, waiting": case("PA-2"),
+    "case, erased": case("PA-8"),
     "case, done": lambda page, desk: page.goto(desk.case("PA-7", f"?done={desk.approval}")),
     "case, open again": case_with("PA-3", "#do-reopen"),
     "case, second look": case_with("PA-4", "#do-approve"),
