@@ -78,7 +78,7 @@ def test_the_page_shows_what_failed_by_our_ids_alone_and_sends_it_again(
     deliverer = fail_for_a_day(client, store, settings)
     form_token = sign_in(client, Role.ADMINISTRATOR).form_token
     page = client.get("/webhooks").text
-    assert "has failures" in page
+    assert f"Failed: {receiver.url}" in page
     assert ">503<" in page
     assert "Quillfeather" not in page
     assert secret not in page
