@@ -62,7 +62,7 @@ class TenantStore:
     def tenant(self, tenant: str) -> Tenant:
         """The tenant of this id. Raises UnknownTenantError."""
         with self._store.reading() as session:
-            row = session.get(TenantRow, tenant) if is_tenant_id(tenant) else None
+            row = session.get(TenantRow, tenant)
             if row is None:
                 raise UnknownTenantError("tenant: there is none of this id; greenlane tenants list prints them")
             return _tenant(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,27 @@ def test_a_secret_is_verified_once_a_minute_and_the_key_read_for_every_call(
         with pytest.raises(KeyNeededError):
             check.key_of(f"{key.token}x", now=NOW)
     assert len(verified) == 3
+
+
+def test_a_secret_sent_with_another_keys_id_is_not_held_against_its_own(keys: KeyStore) -> None:
+    key, other = added(keys), added(keys)
+    check = KeyCheck(keys)
+    secret = (parted(key.token) or ("", ""))[1]
+    with pytest.raises(KeyNeededError):
+        check.key_of(written(other.key.key_id, secret), now=NOW)
+    assert check.key_of(key.token, now=NOW).key_id == key.key.key_id
+
+
+def test_many_calls_at_once_are_verified_together(keys: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = KeyCheck(keys)
+    verified: list[str] = []
+    verify = check._verify
+    monkeypatch.setattr(check, "_verify", lambda *given: (verified.append("x"), verify(*given))[1])
+    key = added(keys)
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda _: check.key_of(key.token, now=NOW).key_id, range(32)))
+    assert found == [key.key.key_id] * 32
+    assert len(verified) <= 2
 
 
 def test_when_a_key_was_last_used_is_kept_to_the_minute(keys: KeyStore) -> None:

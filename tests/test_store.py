@@ -30,6 +30,7 @@ from serving.records import ReceivedDocument, dumps, request_from_record, reques
 from serving.store import Store
 from serving.stored_case import ListPosition, StoredRequest
 from serving.tables import Base
+from serving.tenant_store import TenantStore
 from serving.ulid import UlidSource, is_ulid
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -102,6 +103,25 @@ def test_migrations_go_back_and_forth(tmp_path: Path) -> None:
             (command.downgrade if step == "base" else command.upgrade)(config, step)
     Store.open(database_in(tmp_path)).check()
     engine.dispose()
+
+
+def test_whose_cases_and_people_are_there_are_tenants_after_the_migration(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/greenlane.db"
+    engine = open_engine(url)
+    with engine.execution_options(writes=True).begin() as connection:
+        config = migration_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        connection.exec_driver_sql(
+            "INSERT INTO people (person_id, tenant, sign_in_name, display_name, role, active, created_at) "
+            "VALUES ('01JD3K8Q5T6V7W8X9Y0Z1A2B3C', 'acme', 'ann', 'Ann', 'nurse', 1, '2026-11-20 12:00:00.000000')"
+        )
+    store = Store.open(url)
+    assert [(tenant.tenant, tenant.active) for tenant in TenantStore(store).everyone()] == [
+        ("acme", True),
+        ("default", True),
+    ]
+    store.close()
 
 
 @sqlite_only  # PostgreSQL is migrated by one command, not by every process that starts
