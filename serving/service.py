@@ -202,16 +202,17 @@ class AuthorizationService:
         """Raise StoreUnavailableError unless the database can be used."""
         self._store.check()
 
-    def work(self, job: Job) -> StoredResult | None:
+    def work(self, job: Job, stored: StoredRequest | None = None) -> StoredResult | None:
         """Triage the request of a job that was taken. None: there is no result, and the job waits again or is over.
 
-        Raises StoreUnavailableError; then the job is to be handed back as soon as the database answers.
+        ``stored`` is the request where the caller has it already. Raises StoreUnavailableError; then the job is to be
+        handed back as soon as the database answers.
         """
         with self._queue.in_hand(job):
             try:
                 if job.attempts > MOST_ATTEMPTS:
                     return self._give_up(job, job.error or PROCESS_ENDED)
-                stored = self._store.request(job.authorization_id)
+                stored = stored or self._store.request(job.authorization_id)
                 if stored.revision != job.revision:
                     self._queue.drop(job)
                     return None
@@ -272,7 +273,7 @@ class AuthorizationService:
         result: StoredResult | None = None
         here = self._is_read_here(stored.request, prefer, at_once=at_once)
         if new and here:
-            result = self.work(Job(self._store.tenant, authorization_id, stored.revision))
+            result = self.work(Job(self._store.tenant, authorization_id, stored.revision), stored)
         elif new:
             self._queue.announce()
         elif (result := self._store.result(authorization_id)) is None and here:
