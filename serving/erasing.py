@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from serving.database import without_nul
 from serving.errors import ErasureRefusedError
-from serving.keeping_tables import ErasureRow
+from serving.keeping_tables import ErasureRow, LegalHoldRow
 from serving.legal_holds import is_held, lock_keeping
 from serving.people import Person
 from serving.records import dumps
@@ -29,6 +29,8 @@ from serving.ulid import UlidSource
 ERASED = "contents_erased"
 """What the trail calls it."""
 NOTHING_LEFT = dumps({"erased": True})
+NOBODY = "(erased)"
+"""Stands in the released holds of a member who was erased."""
 CASES_AT_ONCE = 20
 """Cases erased in one transaction."""
 APPROVERS_NEEDED = 2
@@ -111,6 +113,11 @@ def erase_member(
             kept=0 if despite_retention else session.scalar(count.where(~is_due(years, now))) or 0,
         )
         ground = Ground.DESPITE_RETENTION if despite_retention else Ground.MEMBER_REQUEST
+        session.execute(
+            update(LegalHoldRow)
+            .where(LegalHoldRow.tenant == store.tenant, LegalHoldRow.member_id == without_nul(member_id))
+            .values(member_id=NOBODY, why=NOBODY, release_why=NOBODY)
+        )
         return _erase(session, store, rows, ground, why, by, approvers, now)
 
 

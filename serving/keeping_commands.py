@@ -85,7 +85,7 @@ def hold_place(
             by=_who(by),
             now=datetime.now(UTC),
         )
-    typer.echo(f"{hold.hold_id}: keeps {hold.cases} case{'' if hold.cases == 1 else 's'} of today")
+    typer.echo(f"{hold.hold_id}: keeps {_counted(hold.cases, 'case')} of today")
 
 
 @hold_app.command("release")
@@ -127,7 +127,7 @@ def member_export(
 
     with opened_store() as store:
         done = export_member(store.of_tenant(tenant), _asked(member_id), out, now=datetime.now(UTC))
-    typer.echo(f"{done.cases} requests with {done.documents} documents in {out}")
+    typer.echo(f"{_counted(done.cases, 'request')} with {_counted(done.documents, 'document')} in {out}")
 
 
 @member_app.command("erase")
@@ -201,7 +201,11 @@ def _people(store: Store, names: list[str]) -> list[Person]:
 def _columns(hold: LegalHold) -> tuple[str, ...]:
     on = f"member {hold.member_id}" if hold.member_id is not None else f"authorization {hold.authorization_id}"
     state = f"released {hold.released_at:%Y-%m-%d} by {hold.released_by}" if hold.released_at else "stands"
-    return hold.hold_id, f"{hold.placed_at:%Y-%m-%d}", hold.placed_by, on, f"{hold.cases} cases", state, hold.why
+    return hold.hold_id, f"{hold.placed_at:%Y-%m-%d}", hold.placed_by, on, _counted(hold.cases, "case"), state, hold.why
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _tell(store: Store, done: list[Erasure]) -> None:
@@ -209,7 +213,7 @@ def _tell(store: Store, done: list[Erasure]) -> None:
 
     cases = sum(erasure.cases for erasure in done)
     documents = sum(erasure.documents for erasure in done)
-    typer.echo(f"{cases} cases erased, with {documents} documents")
+    typer.echo(f"{_counted(cases, 'case')} erased, with {_counted(documents, 'document')}")
     if done:
         left = what_is_left(store.engine, scrubbed=scrub(store.engine))
         if left is not None:

@@ -90,6 +90,8 @@ def test_no_byte_of_what_was_erased_is_left_in_the_files(client: TestClient, tmp
         ["M-PA-1"] if sealed else list(ALL_SAID)
     )
     age(store, 11)
+    hold = place_hold(store, member_id="M-PA-1", why="Pteranodon v. Plan", by="ruth", now=NOW)
+    release_hold(store, hold.hold_id, why="Pteranodon lost", by="ruth", now=NOW)
     erase(store)
     assert scrub(store.engine)
     assert [word for word in ALL_SAID if word.encode() in bytes_on_disk(tmp_path)] == []
@@ -409,15 +411,15 @@ def test_the_commands_keep_export_and_erase(tmp_path: Path, monkeypatch: pytest.
     placed = run("hold", "place", "--member", "-", "--why", "suit", "--by", "ruth", said="M-1\n")
     hold_id = placed.split(":")[0]
     assert "keeps 1 case of today" in placed
-    assert "member M-1\t1 cases\tstands\tsuit" in run("hold", "list")
+    assert "member M-1\t1 case\tstands\tsuit" in run("hold", "list")
     assert "0 cases erased" in run("retention", "apply", "--yes")
     refused = run("member", "erase", "--why", "asked", "--yes", said="M-1\n", code=2)
     assert "a legal hold stands on 1 of 1 requests" in refused
     assert "M-1" not in refused
-    assert "1 requests with 0 documents" in run("member", "export", "--out", str(tmp_path / "m.json"), said="M-1\n")
+    assert "1 request with 0 documents" in run("member", "export", "--out", str(tmp_path / "m.json"), said="M-1\n")
     run("retention", "apply", code=2)
     assert "released" in run("hold", "release", hold_id, "--why", "settled")
-    assert "1 cases erased" in run("member", "erase", "--why", "asked", "--yes", said="M-1\n")
+    assert "1 case erased" in run("member", "erase", "--why", "asked", "--yes", said="M-1\n")
     run("member", "erase", "--why", "asked", "--yes", said="M-1\n", code=2)
     assert "entries hold" in run("audit", "verify")
     store.close()

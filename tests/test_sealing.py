@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -406,6 +407,13 @@ def test_every_column_of_free_text_is_one_that_is_sealed() -> None:
         if str(column.type) in ("TEXT", "BLOB") and column not in sealed_columns().get(table, ())
     }
     assert found == readable
+
+
+def test_the_documentation_names_every_column_that_is_sealed() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "security.md").read_text("utf-8")
+    named = re.findall(r"^\| `(\w+\.\w+)` \|[^|]*\| sealed \|$", page, re.MULTILINE)
+    there = {f"{table.name}.{column.name}" for table, columns in sealed_columns().items() for column in columns}
+    assert sorted(named) == sorted(there)
 
 
 def test_the_commands_seal_rotate_and_unseal(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
