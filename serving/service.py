@@ -25,7 +25,7 @@ from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
 from serving.documents.pool import ReadingPool
 from serving.errors import BeingReadError, ServiceStoppingError, ServingError, StoreUnavailableError
-from serving.jobs import MOST_ATTEMPTS, Job, JobQueue
+from serving.jobs import MOST_ATTEMPTS, MOST_LOST, Job, JobQueue
 from serving.json_body import parse_json
 from serving.metrics import Metrics
 from serving.prefer import Preference
@@ -210,7 +210,7 @@ class AuthorizationService:
         """
         with self._queue.in_hand(job):
             try:
-                if job.attempts > MOST_ATTEMPTS:
+                if job.attempts > (MOST_LOST if job.error is None else MOST_ATTEMPTS):
                     return self._give_up(job, job.error or PROCESS_ENDED)
                 stored = stored or self._store.request(job.authorization_id)
                 if stored.revision != job.revision:
