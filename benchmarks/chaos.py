@@ -1,10 +1,10 @@
 """What stays true while everything dies: ``python -m benchmarks.chaos --requests 5000``.
 
 Two processes of ``greenlane serve`` and two of ``greenlane work`` on one PostgreSQL. Fifty clients send requests; every
-second one of the processes that are up is killed (SIGKILL) and started again at once, mostly not the last one of its kind; in the middle the database is
-restarted without a shutdown; the receiver of webhooks fails half the time; nurses approve some cases. Afterwards every
-acknowledged request must have been triaged once, every event delivered in its case's order, and the trail must hold.
-Prints its counts. Exit code 1 where something does not hold, each named.
+second one of the processes that are up is killed (SIGKILL) and started again at once, mostly not the last one of its kind;
+in the middle the database is restarted without a shutdown; the receiver of webhooks fails half the time; nurses approve some
+cases. Afterwards every acknowledged request must have been triaged once, every event delivered in its case's order, and the
+trail must hold. Prints its counts. Exit code 1 where something does not hold, each named.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from serving.webhooks import Webhooks
 SYNC_CHARACTERS = 250
 """Shorter requests are triaged by the process that takes them, longer ones by a worker."""
 _SENTENCE = "Low back pain for {weeks} weeks, denies fever. He completed physical therapy for {therapy} weeks. "
-_SECRET_WORD = "Xerxanthia"
+_WORD_OF_NOTES = "Xerxanthia"
 """Stands in every note, and so in no log."""
 _SENT_TWICE = _MORE_DOCUMENTS = 0.05
 _APPROVED = 0.04
@@ -133,7 +133,7 @@ class Intake:
                 self._have_approved(answer)
 
     def _send_more(self, answer: Answer, number: int) -> None:
-        document = {"document_id": "d2", "text": f"Addendum {number}: no weakness. {_SECRET_WORD}."}
+        document = {"document_id": "d2", "text": f"Addendum {number}: no weakness. {_WORD_OF_NOTES}."}
         if self._until_acknowledged(lambda service: service.add_documents(answer.authorization_id, [document])):
             with self._lock:
                 self.counts["documents added"] += 1
@@ -193,7 +193,7 @@ class Nurse:
 
 def body_of(number: int) -> dict[str, Any]:
     """A short request with a member of its own; every second is long enough to be left to a worker."""
-    note = f"{_SECRET_WORD} visit {number}. " + _SENTENCE.format(weeks=number % 20, therapy=number % 9)
+    note = f"{_WORD_OF_NOTES} visit {number}. " + _SENTENCE.format(weeks=number % 20, therapy=number % 9)
     return {
         **EXAMPLE_REQUEST,
         "external_id": f"PA-{number:06d}",
@@ -433,7 +433,7 @@ def _verdict(
         "every acknowledged approval is there": decided.total() >= intake.counts["approvals acknowledged"],
         "every decision has its event": sum(r.kind.endswith("decided") for r in events) == decided.total(),
         "the trail holds": audit.returncode == 0,
-        "no note in any log": _SECRET_WORD.encode() not in logs,
+        "no note in any log": _WORD_OF_NOTES.encode() not in logs,
     }
     refused = {f"answers with {kind}": count for kind, count in sorted(intake.refused.items())}
     return Outcome({**counts, **refused}, tuple(check for check, holds in checks.items() if not holds))
