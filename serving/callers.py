@@ -70,7 +70,7 @@ Calling = Annotated[Caller, Depends(caller)]
 def room_for(scope: Scope) -> Callable[[Caller, Rooms], TenantRoom]:
     """A dependency: the caller's room, if their key has the scope. It raises ScopeNeededError."""
 
-    def room(calling: Calling, rooms: Rooms) -> TenantRoom:
+    async def room(calling: Calling, rooms: Rooms) -> TenantRoom:
         if calling.key is not None and scope not in calling.key.scopes:
             raise ScopeNeededError(scope.value)
         return rooms.of(calling.tenant)
@@ -84,19 +84,19 @@ PreviewRoom = Annotated[TenantRoom, Depends(room_for(Scope.PREVIEW))]
 EventsRoom = Annotated[TenantRoom, Depends(room_for(Scope.EVENTS))]
 
 
-def _submitting(room: SubmitRoom) -> AuthorizationService:
+async def _submitting(room: SubmitRoom) -> AuthorizationService:
     return room.service
 
 
-def _looking(room: ReadRoom) -> AuthorizationService:
+async def _looking(room: ReadRoom) -> AuthorizationService:
     return room.service
 
 
-def _previewing(room: PreviewRoom) -> AuthorizationService:
+async def _previewing(room: PreviewRoom) -> AuthorizationService:
     return room.service
 
 
-def _feed(room: EventsRoom) -> EventFeed:
+async def _feed(room: EventsRoom) -> EventFeed:
     return room.event_feed
 
 

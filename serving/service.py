@@ -37,6 +37,8 @@ from serving.ulid import UlidSource
 
 SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this request.")
 
+FAST_TRACK_OFF = Reason("fast_track_off", "Fast-tracking is switched off for this kind of service.")
+
 NEAR_DUPLICATE = Reason(
     "near_duplicate",
     "The same service was requested for the same member in the last 30 days; a nurse compares the two.",
@@ -329,20 +331,16 @@ class AuthorizationService:
         """The result as the family's switch allows it. Asked of the database each time, so a turn holds at once."""
         if result.policy is None or not self._store.is_fast_track_off(result.policy.family):
             return result
-        others = result.reasons if result.route is Route.NURSE_REVIEW else ()
-        off = Reason("fast_track_off", "Fast-tracking is switched off for this kind of service.")
-        if any(reason.code == off.code for reason in others):
-            return result
-        return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, off))
+        return _held_back(result, FAST_TRACK_OFF)
 
     def _keep(self, stored: StoredRequest, result: TriageResult, *, dead: str | None = None) -> StoredResult:
-        result = self._switched(result)
-        if self._store.has_near_duplicate(stored.authorization_id):
-            others = result.reasons if result.route is Route.NURSE_REVIEW else ()
-            result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, NEAR_DUPLICATE))
-        if self._store.shares_text_with_another_member(stored.authorization_id):
-            others = result.reasons if result.route is Route.NURSE_REVIEW else ()
-            result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, TEXT_OF_ANOTHER_MEMBER))
+        doubts = self._store.doubts(stored.authorization_id, result.policy.family if result.policy else None)
+        for is_so, reason in (
+            (doubts.fast_track_off, FAST_TRACK_OFF),
+            (doubts.near_duplicate, NEAR_DUPLICATE),
+            (doubts.text_of_another_member, TEXT_OF_ANOTHER_MEMBER),
+        ):
+            result = _held_back(result, reason) if is_so else result
         held = stored.audit_selected and result.route is Route.FAST_TRACK
         if held:
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(SELECTED_FOR_REVIEW,))
@@ -383,6 +381,14 @@ def _parse(body: bytes, now: datetime) -> tuple[AuthorizationRequest, list[Recei
     except OverflowError:
         raise RequestRefusedError((("received_at", "is too far from now"),)) from None
     return request, received_documents(request.documents, data["documents"]), data.get("received_at") is not None
+
+
+def _held_back(result: TriageResult, reason: Reason) -> TriageResult:
+    """The result as a nurse's case for this reason too."""
+    others = result.reasons if result.route is Route.NURSE_REVIEW else ()
+    if any(other.code == reason.code for other in others):
+        return result
+    return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, reason))
 
 
 def check_offsets(request: AuthorizationRequest, result: TriageResult) -> None:

@@ -10,10 +10,10 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import ParamSpec, TypeVar
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, func, literal, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
@@ -27,6 +27,7 @@ from models.types import Route, TriageResult
 from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
 from serving.documents.read_document import ReadDocument
+from serving.doubts import Doubts, doubts_of
 from serving.envelope_keys import EnvelopeKeys
 from serving.errors import (
     ContentConflictError,
@@ -68,11 +69,6 @@ from serving.tables import (
 from serving.tenants import DEFAULT_TENANT
 from serving.work import Work
 
-NEAR_DUPLICATE_SPAN = timedelta(days=30)
-"""A second request for the same member and service within this time is looked at by a nurse."""
-
-_MOST_COMPARED = 50
-"""So many requests with the same words are compared at most; the first of another member suffices."""
 _LONGEST_READER = 200
 
 LeaseFor = Callable[[AuthorizationRequest], str | None]
@@ -115,11 +111,13 @@ class FastTrackSwitch:
 class Store:
     """The database behind the service. Safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, tenant: str = DEFAULT_TENANT, writing: threading.Lock | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, tenant: str = DEFAULT_TENANT, writing: AbstractContextManager[Any] | None = None
+    ) -> None:
         self._engine = engine
         self._tenant = tenant
-        # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is.
-        self._writing = writing or threading.Lock()
+        # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is. PostgreSQL takes many.
+        self._writing = writing or (threading.Lock() if engine.dialect.name == "sqlite" else nullcontext())
 
     @classmethod
     def open(cls, url: str, *, migrate_always: bool = False, envelope: EnvelopeKeys | None = None) -> Store:
@@ -372,43 +370,13 @@ class Store:
             )
             return stored_result(row), True
 
-    def has_near_duplicate(self, authorization_id: str) -> bool:
-        """Whether the same member's request for the same service was accepted in the 30 days before this one."""
-        with self.reading() as session:
-            row = self._row(session, authorization_id)
-            found = session.scalar(
-                select(AuthorizationRow.authorization_id)
-                .where(
-                    AuthorizationRow.tenant == self._tenant,
-                    AuthorizationRow.likeness == row.likeness,
-                    AuthorizationRow.accepted_at >= row.accepted_at - NEAR_DUPLICATE_SPAN,
-                    AuthorizationRow.accepted_at <= row.accepted_at,
-                    AuthorizationRow.authorization_id < authorization_id,
-                )
-                .limit(1)
-            )
-            return found is not None
+    def doubts(self, authorization_id: str, family: str | None) -> Doubts:
+        """What is known against fast-tracking a case whose policy is of this family (None: no policy covers it).
 
-    def shares_text_with_another_member(self, authorization_id: str) -> bool:
-        """Whether a document of this request says, word for word, what one of another member's earlier request says."""
+        Raises UnknownAuthorizationError.
+        """
         with self.reading() as session:
-            row = self._row(session, authorization_id)
-            wordings = select(DocumentRow.wording).where(
-                DocumentRow.authorization_id == authorization_id, DocumentRow.wording.is_not(None)
-            )
-            others = session.scalars(
-                select(AuthorizationRow.request)
-                .join(DocumentRow, DocumentRow.authorization_id == AuthorizationRow.authorization_id)
-                .where(
-                    AuthorizationRow.tenant == self._tenant,
-                    AuthorizationRow.authorization_id < authorization_id,
-                    DocumentRow.wording.in_(wordings),
-                )
-                .distinct()
-                .limit(_MOST_COMPARED)
-            )
-            own = json.loads(row.request)["member"]
-            return any(json.loads(other)["member"] != own for other in others)
+            return doubts_of(session, self._row(session, authorization_id), family)
 
     def request(self, authorization_id: str) -> StoredRequest:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""
