@@ -65,7 +65,7 @@ _NOT_A_STAY = re.compile(
 )
 # A pattern that begins with a plain letter scans fastest, so the lookbehind stands after it.
 _INPATIENT_WORD = re.compile(r"i(?<![a-z].)(?:n-?patient|npt|\.?p\.?)(?![a-z])")
-_NIGHT_WORD = re.compile(r"m(?:idnight|ns?(?![a-z]))|night")
+_NIGHT_WORDS = ("night", "mn")
 _LONGEST_NIGHTS = 120
 """More characters than the longest way to count nights or days in hospital has."""
 _NOT_COUNTED = re.compile(
@@ -111,7 +111,7 @@ def _value(concept: str, start: int, end: int, value: float, unit: str = "d", *,
 
 
 def _stays(lower: str, days: Sequence[DateMention], inpatient: Sequence[int]) -> Iterator[Measurement]:
-    nights = places_of(_NIGHT_WORD, lower, 0, len(lower))
+    nights = places(_NIGHT_WORDS, lower, 0, len(lower))
     for match in matches_near(_midnights(), nights, lower, _LONGEST_NIGHTS, _LONGEST_NIGHTS, 0, len(lower)):
         number = to_number(match["n"] or match["told"])
         if number is None or not 1 <= number <= _LONGEST_STAY:

@@ -142,7 +142,7 @@ def _signs() -> dict[str, re.Pattern[str]]:
             ("free days", rf"(?:free|clear|good)\s?{_DAYS}"),
             ("month named", rf"{_MONTHS}\s(?:\d|{WORD_NUMBER})"),
             ("week", r"w(?<=[\s/]w)(?:k|eek|eekly)(?![a-z])"),
-            ("month", r"m(?<=[\s/]m)o(?:s|nth(?:s|ly)?)?(?![a-z])|(?:30|28)(?<=[\s/]..)"),
+            ("month", r"m(?<=[\s/]m)o(?:s|nth(?:s|ly)?)?(?![a-z])|30(?<=[\s/]..)|28(?<=[\s/]..)"),
         )
     }
 

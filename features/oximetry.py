@@ -361,15 +361,13 @@ def _recorded_pattern() -> re.Pattern[str]:
     )
 
 
-@cache
-def _recorded_after_unit_pattern() -> re.Pattern[str]:
-    """What a length of a recording ends with; scanning for it is cheaper than for its number."""
-    return re.compile(r"(?:record(?:ed|ing)|monitor(?:ed|ing)|data)(?![a-z])")
+_RECORDED = ("recorded", "recording", "monitored", "monitoring", "data")
+"""One of these ends all that :func:`_recorded_pattern` finds."""
 
 
 def time_recorded(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]:
     """(start, end, minutes) of a recording whose length stands first: "8 h 10 min recorded"."""
-    around = places_of(_recorded_after_unit_pattern(), lower, lo, hi)
+    around = places(_RECORDED, lower, lo, hi)
     for match in matches_near(_recorded_pattern(), around, lower, _LONGEST_TIME, _LONGEST_TIME, lo, hi):
         hours = match["unit"].startswith("h")
         minutes = float(match["value"]) * (60 if hours else 1) + (float(match["minutes"] or 0) if hours else 0)
