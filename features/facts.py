@@ -44,6 +44,8 @@ _EYES: dict[str, Laterality] = {"right_eye": "right", "left_eye": "left", "both_
 _AHEAD = frozenset({"hypothetical", "uncertain"})
 _CERTIFIES_WITHIN = 140
 _CERTIFIES = re.compile(r"\b(?:re-?)?cert(?:\.|\b|ification|ified|ify)|\bplan of care\b|\bpoc\b", re.IGNORECASE)
+_CERTIFICATION = re.compile(r"[Cc][Ee][Rr][Tt]")
+"""Stands in all that :data:`_CERTIFIED_UNTIL` finds."""
 _CERTIFIED_UNTIL = re.compile(
     r"\b(?:re-?)?cert(?:ification|ified)?\b[^.\n]{0,60}?"
     r"\b(?:through|thru|until|till|to|ends?|ending|expires?|expired|valid|end date)\b[\s:]{0,3}(?:on\s)?$",
@@ -647,8 +649,13 @@ def _certified_periods(note: Note, expressions: TimeExpressions) -> list[Fact]:
     for period in expressions.periods:
         if period.ended is not None and _CERTIFIES.search(_line_before(text, period.start)):
             found.append(_certified(note, period.start, period.end, period.began, period.ended_earliest))
-    for day in expressions.dates:
-        if day.precision == "day" and not day.relative and _CERTIFIED_UNTIL.search(_line_before(text, day.start)):
+    said = [match.start() for match in _CERTIFICATION.finditer(text)]
+    for day in expressions.dates if said else ():
+        if day.precision != "day" or day.relative:
+            continue
+        place = bisect_left(said, day.start) - 1
+        near = place >= 0 and day.start - said[place] <= _CERTIFIES_WITHIN
+        if near and _CERTIFIED_UNTIL.search(_line_before(text, day.start)):
             found.append(_certified(note, day.start, day.end, None, day.first))
     return found
 

@@ -114,6 +114,7 @@ _STUDY_DATE = re.compile(
 _BIRTH = re.compile(r"\b(?:d\.?o\.?b\.?|(?:birth ?date|date of birth)|born)(?: on)?\W{0,4}$", re.IGNORECASE)
 """What stands before a birth date: it dates nothing that was found or done."""
 _BIRTH_REACH = 24
+_LETTER = re.compile(r"[A-Za-z]")
 _VISITS = re.compile(
     r"\b(?:first|initial|last|final) (?:visit|session|treatment)|\bsoc\b|\bstart of care\b", re.IGNORECASE
 )
@@ -190,11 +191,17 @@ def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
     mentioned = [
         day
         for day in find_dates(text, reference, durations=durations)
-        if not _BIRTH.search(text, max(day.start - _BIRTH_REACH, 0), day.start)
+        if not _is_birth(text, day.start)
     ]
     periods = tuple(periods_among(text, mentioned, reference))
     dates = tuple(mention for mention in mentioned if not _inside(mention, periods))
     return TimeExpressions(durations, periods, dates, tuple(mentioned))
+
+
+def _is_birth(text: str, start: int) -> bool:
+    """Whether the words before ``start`` make the day there a birth date. A run of numbers is not searched for any."""
+    low = max(start - _BIRTH_REACH, 0)
+    return _LETTER.search(text, low, start) is not None and _BIRTH.search(text, low, start) is not None
 
 
 def _inside(mention: DateMention, periods: Sequence[Period]) -> bool:
