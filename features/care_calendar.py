@@ -260,9 +260,7 @@ _LONGEST_FREQUENCY = 60
 def _said_often(lower: str) -> Iterator[re.Match[str]]:
     """Every place that says how often; searched for only around what each of them holds, which is rare."""
     whole = (lower, 0, len(lower))
-    around = sorted(
-        [*places(_OFTEN_WORDS, *whole), *places_of(_OFTEN_W, *whole), *places_of(_OFTEN_Q, *whole)]
-    )
+    around = sorted([*places(_OFTEN_WORDS, *whole), *places_of(_OFTEN_W, *whole), *places_of(_OFTEN_Q, *whole)])
     return matches_near(_often(), around, lower, _LONGEST_FREQUENCY, _LONGEST_FREQUENCY, 0, len(lower))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from features.numbers import WORD_NUMBER, to_number
-from features.stretches import matches_near, places, places_of
+from features.stretches import matches_near, places_of
 
 DAYS_UNIT = "{days}/mo"
 HOURS_UNIT = "h"
@@ -118,7 +118,12 @@ def _counts() -> tuple[tuple[str, str, str, re.Pattern[str]], ...]:
                 rf"{_NUMBER}\s(?:or\smore\s|plus\s)?(?:total\s|moderate\s|monthly\s)?{_HEADACHE}\s?{_DAYS}(?:{_MONTH})?",
             ),
             ("headache_days", "month", "month", rf"{_HEADACHE}{_LINK}{_NUMBER}(?:\sor\smore)?\s?(?:{_DAYS})?{_MONTH}"),
-            ("migraine_days", "month", "migraine", rf"{_MIGRAINE}(?:\s?\([^()\n]{{0,90}}\))?{_LINK}{_NUMBER}\s?{_DAYS}{_MONTH}"),
+            (
+                "migraine_days",
+                "month",
+                "migraine",
+                rf"{_MIGRAINE}(?:\s?\([^()\n]{{0,90}}\))?{_LINK}{_NUMBER}\s?{_DAYS}{_MONTH}",
+            ),
             (
                 "migraine_days",
                 "month",

@@ -187,12 +187,12 @@ def unnamed_saturations(lower: str, lo: int, hi: int) -> Iterator[Saturation]:
     """Values that may be saturations: percentages, and bare numbers beside "RA", where the text speaks of oxygen."""
     # Most texts hold no percentage and no room air, and need not be tried at every letter.
     pattern = _value_pattern()
-    beside = places_of(_beside_gas_pattern(), lower, lo, hi)
-    if not beside:
+    gas_places = places_of(_beside_gas_pattern(), lower, lo, hi)
+    if not gas_places:
         if "%" not in lower and "percent" not in lower:
             return
         pattern = _percentage_pattern()
-    signs = sorted([*places(("%", "percent"), lower, lo, hi), *beside])
+    signs = sorted([*places(("%", "percent"), lower, lo, hi), *gas_places])
     near = matches_near(pattern, signs, lower, _LONGEST_VALUE, _LONGEST_VALUE, lo, hi)
     values = [match for match in near if _may_be_saturation(match, lower, lo)]
     if not values:

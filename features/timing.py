@@ -188,11 +188,7 @@ class TimeExpressions:
 def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
     """Read them all; ``reference`` is the document's date, without which nothing relative has a date."""
     durations = tuple(find_durations(text))
-    mentioned = [
-        day
-        for day in find_dates(text, reference, durations=durations)
-        if not _is_birth(text, day.start)
-    ]
+    mentioned = [day for day in find_dates(text, reference, durations=durations) if not _is_birth(text, day.start)]
     periods = tuple(periods_among(text, mentioned, reference))
     dates = tuple(mention for mention in mentioned if not _inside(mention, periods))
     return TimeExpressions(durations, periods, dates, tuple(mentioned))
