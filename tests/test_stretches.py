@@ -157,25 +157,9 @@ def test_words_of_a_field_are_found_where_they_begin() -> None:
 
 FIELD_WORDS = st.sampled_from(
     [
-        "od ",
-        "12 deg ",
-        "os",
-        "untaped ",
-        "lids at rest ",
-        "at resting ",
-        "with the tape ",
-        "no tape",
-        "eyelids at rest ",
-        "both lids",
-        "bilaterally",
-        "improving to ",
-        "18 of 36 points",
-        "40%",
-        "l4",
-        "natural position",
-        ": ",
-        ", ",
-        "re-",
+        *("od ", "os", "both lids", "bilaterally", "untaped ", "lids at rest ", "at resting ", "eyelids at rest "),
+        *("with the tape ", "no tape", "natural position", "improving to ", "12 deg ", "18 of 36 points", "40%", "l4"),
+        *(": ", ", ", "re-"),
     ]
 )
 
