@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from case_desk import CaseDesk
-from serving_cases import request_body
 from sqlalchemy import update
 
-from features.request import parse_request
 from serving.case_actions import CaseActions
 from serving.job_tables import JobRow
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
-from serving.records import ReceivedDocument
 from serving.roles import Role
-from serving.ulid import UlidSource
 from serving.work import ActionKind
 
 if TYPE_CHECKING:
@@ -62,28 +58,6 @@ class PreparedDesk(CaseDesk):
             given_up = self.row("PA-8").authorization_id
             session.execute(
                 update(JobRow).where(JobRow.authorization_id == given_up).values(state="dead", error="process_ended")
-            )
-
-    def leave_unread(self, external_id: str) -> None:
-        """Store a request that somebody far away has been reading ever since."""
-        request = parse_request(request_body(external_id))
-        documents = [ReceivedDocument(document, document.text.encode()) for document in request.documents]
-        case, _ = self.store.accept(
-            UlidSource()(),
-            request,
-            documents,
-            content_hash="h",
-            due_at=datetime.now(UTC) + timedelta(days=2),
-            audit_selected=False,
-            audit_probability=0,
-            now=datetime.now(UTC),
-            lease_for=lambda _request: "far away",
-        )
-        with self.store.writing() as session:
-            session.execute(
-                update(JobRow)
-                .where(JobRow.authorization_id == case.authorization_id)
-                .values(run_after=datetime(2100, 1, 1, tzinfo=UTC))
             )
 
     def do(
