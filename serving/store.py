@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Engine, and_, func, literal, or_, select, text, tuple_
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
+from models.near_duplicates import NEAR_DUPLICATE_SPAN, likeness
 from models.types import Route, TriageResult
 from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
 from serving.documents.read_document import ReadDocument
@@ -30,7 +31,7 @@ from serving.errors import (
     UnknownAuthorizationError,
     UnknownDocumentError,
 )
-from serving.records import ReceivedDocument, dumps, likeness, request_from_record, request_record, wording_of
+from serving.records import ReceivedDocument, dumps, request_from_record, request_record, wording_of
 from serving.tables import (
     AuthorizationRow,
     CaseActionRow,
@@ -41,9 +42,6 @@ from serving.tables import (
     UtcDateTime,
 )
 from serving.work import Work
-
-NEAR_DUPLICATE_SPAN = timedelta(days=30)
-"""A second request for the same member and service within this time is looked at by a nurse."""
 
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""
