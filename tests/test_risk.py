@@ -18,7 +18,7 @@ from training.risk import (
     certify,
     certify_without_score,
     errors_borne,
-    pilot_rates,
+    pilot_of,
     threshold_sequence,
 )
 
@@ -120,16 +120,31 @@ def test_where_cases_are_few_the_loosest_threshold_is_tested_first() -> None:
 
 def test_where_cases_are_many_a_stricter_threshold_with_fewer_errors_is_tested_first() -> None:
     scores, approved = draw(np.random.default_rng(2), 500)
-    rates = pilot_rates([(scores, approved)])
-    assert threshold_sequence(scores, 8000, 0.02, 0.95, rates)[0] > scores.min()
+    sequence = threshold_sequence(scores, 8000, 0.02, 0.95, pilot_of(scores, approved))
+    assert sequence[0] > scores.min()
+    assert list(sequence) == sorted(sequence, reverse=True), "after the likeliest only looser ones are tested"
 
 
-def test_pilot_rates_take_the_same_share_of_each_family() -> None:
-    one, other = np.linspace(0.5, 0.6, 100), np.linspace(0.9, 1.0, 100)
-    wrong_at_the_bottom = (np.arange(100) >= 10).astype(int)
-    rates = pilot_rates([(one, wrong_at_the_bottom), (other, wrong_at_the_bottom)])
-    assert rates[-1] == pytest.approx(20.5 / 201)
-    assert all(rate < 0.01 for rate in rates[:5])
+def test_a_pilot_counts_errors_over_all_families_at_the_same_score() -> None:
+    scores, approved = np.linspace(0.5, 1.0, 200), (np.arange(200) >= 20).astype(int)
+    pilot = pilot_of(scores, approved)
+    assert [threshold for threshold, _ in pilot] == sorted((t for t, _ in pilot), reverse=True)
+    assert pilot[-1] == (0.5, pytest.approx(20.5 / 201))
+    assert all(rate < 0.01 for threshold, rate in pilot if threshold > 0.6)
+
+
+def test_a_family_whose_scores_lie_higher_is_tested_at_the_same_scores_with_more_cases() -> None:
+    """What is known of a score holds in every family; how many cases reach it is the family's own."""
+    scores, approved = draw(np.random.default_rng(5), 2000)
+    pilot = pilot_of(scores, approved)
+    high = threshold_sequence(scores[scores > np.quantile(scores, 0.3)], 900, 0.02, 0.95, pilot)
+    low = threshold_sequence(scores, 900, 0.02, 0.95, pilot)
+    assert set(high) | set(low) <= {threshold for threshold, _ in pilot}
+    assert high[0] >= low[0]
+
+
+def test_without_a_calibration_case_there_is_no_pilot() -> None:
+    assert pilot_of(np.array([])) == ()
 
 
 @given(st.integers(1, 2000), st.sampled_from([0.005, 0.01, 0.02]), st.sampled_from([0.9, 0.95]))
