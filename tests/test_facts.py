@@ -507,3 +507,10 @@ def test_an_answer_in_one_column_of_a_form_is_of_its_own_label() -> None:
     assert [fact.assertion.negated for fact in facts_of("anticoagulant", text)] == [True]
     assert [fact.assertion.negated for fact in facts_of("contrast_allergy", text)] == [True]
     assert [fact.assertion.negated for fact in facts_of("diabetes_mellitus", text)] == [False]
+
+
+@pytest.mark.parametrize("day", ["3 June 2026", "2026-06-03", "June 3, 2026", "6/3/2026"])
+def test_a_number_of_a_date_is_no_value(day: str) -> None:
+    found = facts_in(f"Urine cotinine {day} negative.")
+    assert "cotinine" not in {one.concept for one in found}
+    assert [one.value for one in facts_in(f"Cotinine 3 ng/mL on {day}.") if one.concept == "cotinine"] == [3.0]
