@@ -17,7 +17,7 @@ from training.risk import (
     cases_needed,
     certify,
     certify_without_score,
-    errors_borne,
+    chance_to_pass,
     pilot_of,
     threshold_sequence,
 )
@@ -147,11 +147,23 @@ def test_without_a_calibration_case_there_is_no_pilot() -> None:
     assert pilot_of(np.array([])) == ()
 
 
-@given(st.integers(1, 2000), st.sampled_from([0.005, 0.01, 0.02]), st.sampled_from([0.9, 0.95]))
-def test_one_error_more_than_is_borne_would_not_show_the_target(n: int, target: float, confidence: float) -> None:
-    borne = errors_borne(n, target, confidence)
-    assert binom.cdf(borne + 1, n, target) > 1 - confidence
-    assert borne == -1 or binom.cdf(borne, n, target) <= 1 - confidence
+@pytest.mark.parametrize(("cases", "errors"), [(299, 0), (473, 1), (628, 2), (1049, 5)])
+def test_the_chance_to_pass_is_exact_where_one_error_more_is_just_borne(cases: int, errors: int) -> None:
+    assert cases_needed(errors, 0.01, 0.95) == cases
+    exact = float(binom.cdf(errors, cases, 0.003))
+    assert chance_to_pass(cases, 0.003, 0.01, 0.95) == pytest.approx(exact, abs=0.01)
+
+
+@given(st.integers(300, 5000), st.integers(1, 500), st.floats(0.0005, 0.008))
+def test_more_cases_and_fewer_errors_never_lower_the_chance_to_pass(n: int, more: int, rate: float) -> None:
+    chance = chance_to_pass(n, rate, 0.01, 0.95)
+    assert 0.0 <= chance <= chance_to_pass(n + more, rate, 0.01, 0.95) + 1e-3
+    assert chance_to_pass(n, rate / 2, 0.01, 0.95) >= chance - 1e-9
+
+
+def test_too_few_cases_have_no_chance_to_pass() -> None:
+    assert chance_to_pass(298, 0.0, 0.01, 0.95) == chance_to_pass(0, 0.0, 0.01, 0.95) == 0.0
+    assert chance_to_pass(299, 0.0, 0.01, 0.95) == 1.0
 
 
 def test_criteria_alone_are_certified_by_one_exact_test() -> None:

@@ -22,7 +22,9 @@ import numpy as np
 from mapie.risk_control import BinaryClassificationController, BinaryRisk  # type: ignore[import-untyped]  # no types
 from mapie.risk_control.fwer_control import FWERProcedure  # type: ignore[import-untyped]  # no types
 from numpy.typing import NDArray
+from scipy.special import bdtrik, betainc  # type: ignore[import-untyped]  # no types
 from scipy.stats import binom  # type: ignore[import-untyped]  # no types
+from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]  # ships no types
 
 from models.estimator import Labels
 from models.intervals import error_bound
@@ -64,28 +66,41 @@ def cases_needed(errors: int, target: float, confidence: float) -> int:
     return n
 
 
-def errors_borne(n: int, target: float, confidence: float) -> int:
-    """The most errors in ``n`` cases that still show a rate of at most ``target``; -1 where not even none would do."""
-    borne = int(binom.ppf(1.0 - confidence, n, target))
-    return borne if binom.cdf(borne, n, target) <= 1.0 - confidence else borne - 1
+def chance_to_pass(cases: int, rate: float, target: float, confidence: float) -> float:
+    """How likely ``cases`` with errors at ``rate`` show one of at most ``target``; 0 where not even none would.
+
+    The number of errors that are borne is taken as continuous. It grows in whole steps, but how many cases there will be is
+    known too roughly to say on which step they come to stand.
+    """
+    if cases < 1 or (1.0 - target) ** cases > 1.0 - confidence:
+        return 0.0
+    borne = max(float(bdtrik(1.0 - confidence, cases, target)), 0.0)
+    return float(betainc(cases - borne, borne + 1.0, 1.0 - rate))
 
 
 def pilot_of(scores: Scores, approved: Labels | None = None) -> Pilot:
     """The thresholds to test and what to expect of them, from eligible calibration cases of all families together.
 
-    A calibrated score means the same in each family, and in one family there are too few errors to tell: so they are counted
-    over all, at the same score, half an error added. Without ``approved`` (1 approved, 0 not) the scores themselves say what
-    to expect. Empty where there is no case.
+    A calibrated score means the same in each family, and in one family there are too few errors to tell: so all are taken
+    together, at the same score. An error never grows rarer as the score falls, so the counts are smoothed by a monotone step
+    function, half an error added: else the threshold that luck favours comes first. Without ``approved`` (1 approved, 0
+    not) the scores themselves say what to expect. Empty where there is no case.
     """
+    if len(scores) == 0:
+        return ()
+    expected = 1.0 - scores if approved is None else _falling_with_the_score(scores, approved == 0)
+    added = 0.0 if approved is None else 1.0
     pilot: dict[float, float] = {}
-    for share in _SHARES if len(scores) else ():
+    for share in _SHARES:
         threshold = float(np.quantile(scores, 1.0 - share, method="lower"))
         above = scores >= threshold
-        if approved is None:
-            pilot[threshold] = float(np.mean(1.0 - scores[above]))
-        else:
-            pilot[threshold] = float((0.5 + np.sum(approved[above] == 0)) / (1.0 + above.sum()))
+        pilot[threshold] = float((0.5 * added + expected[above].sum()) / (added + above.sum()))
     return tuple(pilot.items())
+
+
+def _falling_with_the_score(scores: Scores, errors: NDArray[np.bool_]) -> Scores:
+    smoothed = IsotonicRegression(increasing=False).fit_transform(scores, errors.astype(np.float64))
+    return np.asarray(smoothed, dtype=np.float64)
 
 
 def threshold_sequence(
@@ -103,7 +118,7 @@ def threshold_sequence(
     chances: dict[float, float] = {}
     for threshold, rate in pilot if pilot is not None else pilot_of(calibration_scores):
         cases = round(float(np.mean(calibration_scores >= threshold)) * certification_cases)
-        chances[threshold] = float(binom.cdf(errors_borne(cases, target, confidence), cases, rate))
+        chances[threshold] = chance_to_pass(cases, rate, target, confidence)
     # Of equal chances the stricter first.
     first = max(chances, key=lambda threshold: (round(chances[threshold], 6), threshold))
     looser = [threshold for threshold in sorted(chances, reverse=True) if threshold <= first and chances[threshold] > 0]
