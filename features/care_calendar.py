@@ -204,7 +204,7 @@ def _often() -> re.Pattern[str]:
     return re.compile(
         rf"(?<![a-z0-9./-])(?:"
         rf"(?P<code>[1-7])\s?w\s?\d{{1,2}}(?![a-z0-9])"
-        rf"|(?P<n>{_NUMBER})(?:\s?(?:-|–|to)\s?\d{{1,2}})?\s?(?:x|times|visits?|sessions?|days?|d)?\s?"
+        rf"|(?P<n>{_NUMBER})(?:\s?(?:-|–|to)\s?\d{{1,2}})?\s?(?:x|times?|visits?|sessions?|days?|d)?\s?"
         rf"(?:/\s?|per\s|a\s|each\s|every\s|weekly|q\s?|(?<=x)\s?|(?<=x\s))(?:wk|week)?(?P<weekly>(?<=wk)|(?<=week)|(?<=weekly))(?![a-z])"
         rf"|(?P<once>once|twice|thrice)(?:\s?-?\s?weekly|\s(?:a|per|each|every)\s(?:wk|week))(?![a-z])"
         rf"|(?P<monthly>(?:once\s(?:a|per|every)\s|every\s|each\s|q\s?)month|monthly)(?![a-z])"

@@ -129,7 +129,7 @@ class FactReader:
         mentions = self.matcher.mentions(tokens, sentences)
         expressions = find_time_expressions(text, document.date)
         calendar = find_care_calendar(text, expressions.days, document.date)
-        measurements = find_measurements(text)
+        measurements = _not_of_dates(find_measurements(text), expressions.days)
         measurements = [*measurements, *find_acute_values(text, measurements), *calendar]
         targets = [Target(m.start, m.end, m.concept.category, m.concept.ignore) for m in mentions]
         targets += [
@@ -331,6 +331,18 @@ def _of_a_value(assertion: Assertion, start: int, text: str) -> Assertion:
         return assertion
     cues = tuple(c for c in assertion.cues if c.flag != "negated" or c.end > start or "," not in text[c.end : start])
     return replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
+
+
+def _not_of_dates(measurements: Sequence[Measurement], days: Sequence[DateMention]) -> list[Measurement]:
+    """Those whose value is no part of a date: "urine cotinine 3 June 2026 negative" gives none of 3 ng/mL."""
+    spans = sorted((day.start, day.end) for day in days if day.year_stated and day.precision == "day")
+    begins = [begin for begin, _ in spans]
+
+    def is_of_date(one: Measurement) -> bool:
+        place = bisect_right(begins, one.value_start) - 1
+        return place >= 0 and one.value_end < spans[place][1]
+
+    return [one for one in measurements if not is_of_date(one)]
 
 
 def _without_own_denials(mentions: Sequence[Mention], assertions: Sequence[Assertion]) -> list[Assertion]:

@@ -20,6 +20,7 @@ from features.errors import OffsetError, RequestRefusedError
 from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_request, refusal, to_documents
 from features.types import AuthorizationRequest, Document
 from models.clocks import due_at
+from models.near_duplicates import CODE
 from models.result import result_to_json, trace_to_json
 from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
@@ -38,7 +39,7 @@ from serving.ulid import UlidSource
 SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this request.")
 
 NEAR_DUPLICATE = Reason(
-    "near_duplicate",
+    CODE,
     "The same service was requested for the same member in the last 30 days; a nurse compares the two.",
 )
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine, func, literal, select, text, tuple_
@@ -23,6 +23,7 @@ import serving.key_tables  # noqa: F401  (its tables belong to the schema)
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
+from models.near_duplicates import NEAR_DUPLICATE_SPAN, likeness
 from models.types import Route, TriageResult
 from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
@@ -37,7 +38,7 @@ from serving.errors import (
 )
 from serving.events import EventKind, record_event
 from serving.jobs import add_job, end_job
-from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
+from serving.records import ReceivedDocument, dumps, request_record, wording_of
 from serving.sealed_types import seal_with
 from serving.stored_case import (
     CaseStatus,
@@ -67,9 +68,6 @@ from serving.tables import (
 )
 from serving.tenants import DEFAULT_TENANT
 from serving.work import Work
-
-NEAR_DUPLICATE_SPAN = timedelta(days=30)
-"""A second request for the same member and service within this time is looked at by a nurse."""
 
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""

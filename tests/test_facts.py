@@ -515,3 +515,10 @@ def test_a_fact_comes_back_from_another_process_as_it_was() -> None:
     assert any(fact.assertion.cues for fact in found)
     assert any(fact.began and fact.course and fact.qualifiers for fact in found)
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301  # what this test has pickled
+
+
+@pytest.mark.parametrize("day", ["3 June 2026", "2026-06-03", "June 3, 2026", "6/3/2026"])
+def test_a_number_of_a_date_is_no_value(day: str) -> None:
+    found = facts_in(f"Urine cotinine {day} negative.")
+    assert "cotinine" not in {one.concept for one in found}
+    assert [one.value for one in facts_in(f"Cotinine 3 ng/mL on {day}.") if one.concept == "cotinine"] == [3.0]
