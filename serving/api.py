@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -11,16 +12,20 @@ from fastapi.responses import JSONResponse, Response
 from features.request import EXAMPLE_REQUEST
 from features.types import Document
 from models.types import Route
-from serving.deps import Body, Service
+from serving.deps import Body, OnceOnly, Service
 from serving.errors import InvalidParameterError, StoreUnavailableError
+from serving.idempotency import Answered, Once
 from serving.paging import cursor_after, position_of
 from serving.problems import PROBLEM_TYPE
 from serving.schemas import CaseListBody, DocumentTextBody, HealthBody, ReadinessBody, TriageResultBody
+from serving.service import AuthorizationService, Submission
 from serving.stored_case import ListedCase
 
 PAGE_SIZE = 50
 MOST_PER_PAGE = 200
 MOST_DOCUMENTS = 100_000
+
+NEW_REQUEST = "POST /v1/authorizations"
 
 router = APIRouter()
 
@@ -36,12 +41,14 @@ _DOCUMENTS_EXAMPLE = {
 }
 
 
-def _body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+def body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI words for a body that the endpoint reads itself."""
     content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI words for problem details."""
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     titles = {400: "Not JSON", 404: "Unknown", 409: "Other content", 413: "Too large", 422: "Refused", 503: "No store"}
     return {
@@ -49,61 +56,82 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _answer(description: str) -> dict[str, Any]:
+def answer_of(description: str) -> dict[str, Any]:
+    """The OpenAPI words for a result."""
     return {"model": TriageResultBody, "description": description}
 
 
-def _json(text: str, status: int = 200) -> Response:
-    return Response(text, status_code=status, media_type="application/json")
+def json_answer(text: str, status: int = 200, *, again: bool = False) -> Response:
+    """A JSON text as an answer. ``again``: it was given before, and nothing was done for it now."""
+    headers = {"Idempotent-Replayed": "true"} if again else {}
+    return Response(text, status_code=status, media_type="application/json", headers=headers)
+
+
+def answer_once(
+    service: AuthorizationService, once: Once, call: str, body: bytes, do: Callable[[], Submission]
+) -> Response:
+    """Do a call that ends in a result, once for its Idempotency-Key; 201 where a case is new."""
+    made: list[str] = []
+
+    def done() -> Answered:
+        submission = do()
+        made.append(submission.result)
+        status = 201 if submission.created and call == NEW_REQUEST else 200
+        return Answered(status, submission.authorization_id, submission.revision)
+
+    answered, again = once.answer(call, body, done)
+    authorization_id, revision = answered.authorization_id or "", answered.revision or 0
+    text = made[0] if made else service.result_of(authorization_id, revision)
+    answer = json_answer(text, answered.status, again=again)
+    answer.headers["Location"] = f"/v1/authorizations/{authorization_id}"
+    return answer
 
 
 @router.post(
     "/v1/authorizations",
     status_code=201,
     responses={
-        201: _answer("Stored and triaged."),
-        200: _answer("Stored before with the same content: the stored result."),
-        **_problems(400, 409, 413, 422, 503),
+        201: answer_of("Stored and triaged."),
+        200: answer_of("Stored before with the same content: the stored result."),
+        **problems_of(400, 409, 413, 422, 503),
     },
-    openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
+    openapi_extra=body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Store and triage one request",
     tags=["authorizations"],
 )
-def post_authorization(body: Body, service: Service) -> Response:
+def post_authorization(body: Body, service: Service, once: OnceOnly) -> Response:
     """The external_id is the idempotency key: send again after any failure, there will be one case."""
-    submission = service.submit(body)
-    answer = _json(submission.result, 201 if submission.created else 200)
-    answer.headers["Location"] = f"/v1/authorizations/{submission.authorization_id}"
-    return answer
+    return answer_once(service, once, NEW_REQUEST, body, lambda: service.submit(body))
 
 
 @router.get(
     "/v1/authorizations/{authorization_id}",
-    responses={200: _answer("The stored result."), **_problems(404, 422, 503)},
+    responses={200: answer_of("The stored result."), **problems_of(404, 422, 503)},
     summary="The stored result",
     tags=["authorizations"],
 )
 def get_authorization(authorization_id: str, service: Service) -> Response:
     """The latest result of one stored request."""
-    return _json(service.result(authorization_id))
+    return json_answer(service.result(authorization_id))
 
 
 @router.post(
     "/v1/authorizations/{authorization_id}/documents",
-    responses={200: _answer("Triaged again."), **_problems(400, 404, 409, 413, 422, 503)},
-    openapi_extra=_body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
+    responses={200: answer_of("Triaged again."), **problems_of(400, 404, 409, 413, 422, 503)},
+    openapi_extra=body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
     summary="Add documents and triage again",
     tags=["authorizations"],
 )
-def post_documents(authorization_id: str, body: Body, service: Service) -> Response:
+def post_documents(authorization_id: str, body: Body, service: Service, once: OnceOnly) -> Response:
     """The earlier result stays in the history. Documents that are stored already are not added twice."""
-    return _json(service.add_documents(authorization_id, body))
+    call = f"POST /v1/authorizations/{authorization_id}/documents"
+    return answer_once(service, once, call, body, lambda: service.add_documents(authorization_id, body))
 
 
 @router.get(
     "/v1/authorizations/{authorization_id}/documents/{number}/text",
     response_model=DocumentTextBody,
-    responses=_problems(404, 422, 503),
+    responses=problems_of(404, 422, 503),
     summary="The text of one document, which facts point into",
     tags=["authorizations"],
 )
@@ -121,20 +149,20 @@ def get_document_text(
 
 @router.post(
     "/v1/triage",
-    responses={200: _answer("The answer; nothing is stored."), **_problems(400, 413, 422, 503)},
-    openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
+    responses={200: answer_of("The answer; nothing is stored."), **problems_of(400, 413, 422, 503)},
+    openapi_extra=body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Triage without storing",
     tags=["triage"],
 )
 def post_triage(body: Body, service: Service) -> Response:
     """The same answer as for a stored request, without the draw for the blind audit."""
-    return _json(service.preview(body))
+    return json_answer(service.preview(body))
 
 
 @router.get(
     "/v1/authorizations",
     response_model=CaseListBody,
-    responses=_problems(422, 503),
+    responses=problems_of(422, 503),
     summary="Stored cases, soonest due first",
     tags=["authorizations"],
 )
@@ -152,7 +180,7 @@ def list_authorizations(
     found = service.cases(status=status, route=route, due_before=due_before, after=position_of(cursor), limit=limit + 1)
     page = found[:limit]
     following = cursor_after(page[-1]) if len(found) > limit else None
-    return JSONResponse({"items": [_listed(case) for case in page], "next_cursor": following})
+    return JSONResponse({"items": [listed(case) for case in page], "next_cursor": following})
 
 
 @router.get("/healthz", response_model=HealthBody, summary="Alive", tags=["operations"])
@@ -201,7 +229,8 @@ def _text_of(document: Document) -> dict[str, Any]:
     }
 
 
-def _listed(case: ListedCase) -> dict[str, Any]:
+def listed(case: ListedCase) -> dict[str, Any]:
+    """A case as lists show it."""
     reason = {"code": case.reason_code, "message": case.reason_message} if case.reason_code else None
     return {
         "authorization_id": case.authorization_id,
@@ -216,4 +245,6 @@ def _listed(case: ListedCase) -> dict[str, Any]:
         "route": case.route.value if case.route else None,
         "reason": reason,
         "due_at": case.due_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "revision": case.revision,
+        "cancelled": case.cancelled,
     }

@@ -18,12 +18,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from features.errors import RequestRefusedError
-from features.request import DocumentsBody, RequestBody
+from features.request import DocumentsBody, RequestBody, UpdateBody
 from models.versions import pipeline_version
 from serving import (
     api,
     case_action_pages,
     draft_pages,
+    intake_api,
     numbers_pages,
     pages,
     people_pages,
@@ -39,12 +40,13 @@ from serving.documents.pool import ReadingPool
 from serving.drafts import DraftStore
 from serving.errors import NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
+from serving.idempotency import IdempotencyKeys
 from serving.metrics import Metrics
 from serving.not_signed_in import answer_not_signed_in, answer_stale_form
 from serving.oidc import provider_of
 from serving.people_store import PeopleStore
 from serving.reading import Reader
-from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
+from serving.schemas import TRIAGE_RESULT_EXAMPLE, CancellationBody, ProblemBody, SearchBody
 from serving.service import AuthorizationService, Triage
 from serving.settings import Settings
 from serving.sight_rate import SightRate
@@ -93,6 +95,7 @@ def create_app(
     app.state.settings = settings
     app.state.service = service
     app.state.store = store
+    app.state.idempotency_keys = IdempotencyKeys(store, kept=timedelta(days=settings.idempotency_days))
     app.state.people = PeopleStore(store)
     app.state.documents = documents
     app.state.sight_rate = SightRate()
@@ -104,6 +107,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.readiness = reader.readiness
     app.include_router(api.router)
+    app.include_router(intake_api.router)
     for place in (
         sign_in_pages,
         people_pages,
@@ -180,7 +184,14 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, openapi_version="3.1.0"
         )
         _, definitions = models_json_schema(
-            [(RequestBody, "validation"), (DocumentsBody, "validation"), (ProblemBody, "validation")],
+            [
+                (RequestBody, "validation"),
+                (DocumentsBody, "validation"),
+                (UpdateBody, "validation"),
+                (CancellationBody, "validation"),
+                (SearchBody, "validation"),
+                (ProblemBody, "validation"),
+            ],
             ref_template="#/components/schemas/{model}",
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])

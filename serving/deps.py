@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from starlette.datastructures import FormData
 
 from serving.cookies import COOKIE, read_cookie
 from serving.drafts import DraftStore
 from serving.errors import BodyTooLargeError, NotAllowedError, NotSignedInError, StaleFormError
+from serving.idempotency import IdempotencyKeys, Once, key_of
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
 from serving.roles import Permission
@@ -112,6 +113,16 @@ def same_token(given: object, expected: str) -> bool:
     return isinstance(given, str) and bool(expected) and secrets.compare_digest(given.encode(), expected.encode())
 
 
+def once(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None, Header(description="Any text of your own: the same call with the same key is done once.")
+    ] = None,
+) -> Once:
+    """This call, which may carry an Idempotency-Key. Raises InvalidParameterError for one that is none."""
+    return Once(cast("IdempotencyKeys", request.app.state.idempotency_keys), key_of(idempotency_key))
+
+
 Who = Annotated[SignedIn, Depends(signed_in)]
 People = Annotated[PeopleStore, Depends(people_store)]
 Drafts = Annotated[DraftStore, Depends(draft_store)]
@@ -124,3 +135,4 @@ Director = Annotated[SignedIn, Depends(allowed(Permission.DETERMINE_ADVERSELY))]
 Administrator = Annotated[SignedIn, Depends(allowed(Permission.KEEP_PEOPLE))]
 Service = Annotated[AuthorizationService, Depends(authorization_service)]
 Body = Annotated[bytes, Depends(received_body)]
+OnceOnly = Annotated[Once, Depends(once)]

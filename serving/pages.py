@@ -13,6 +13,7 @@ from serving.case_actions import CaseActions
 from serving.case_view import case_view
 from serving.deps import Reader, Service
 from serving.errors import UnknownAuthorizationError
+from serving.intake_view import intake_view
 from serving.last_looks import looked
 from serving.people import SignedIn
 from serving.rendering import home_of, render_page
@@ -50,6 +51,7 @@ def case(
         who=who,
         here="/",
         view=case_view(found, now, alone=alone),
+        intake=intake_view(request.app.state.store, authorization_id),
         work=work_view(actions, found, who, now=now, done=done),
         keys_on=single_keys(request, who),
         opened=opened,

@@ -10,23 +10,28 @@ import secrets
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from features.errors import OffsetError, RequestRefusedError
-from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_request, refusal, to_documents
+from features.errors import OffsetError
+from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_update, refusal, to_documents
 from features.types import AuthorizationRequest, Document
-from models.clocks import due_at
 from models.result import result_to_json, trace_to_json
 from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
+from serving.cancellations import Cancellation, CancellationReason, cancel
+from serving.case_search import cases_of
 from serving.documents.pool import ReadingPool
+from serving.errors import CaseCancelledError
 from serving.json_body import parse_json
 from serving.metrics import Metrics
-from serving.records import ReceivedDocument, dumps, fingerprint, read_received, received_documents
+from serving.near_duplicates import has_near_duplicate
+from serving.new_request import NewRequest, parsed_request
+from serving.records import dumps, read_received, received_documents
+from serving.request_updates import update_request
 from serving.store import Store
 from serving.stored_case import CaseStatus, ListedCase, ListPosition, StoredRequest, StoredResult
 from serving.ulid import UlidSource
@@ -37,8 +42,10 @@ SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this reques
 
 NEAR_DUPLICATE = Reason(
     "near_duplicate",
-    "The same service was requested for the same member in the last 30 days; a nurse compares the two.",
+    "The same or a related service was requested for the same member before; a nurse compares the two.",
 )
+
+CANCELLED = Reason("cancelled", "The intake system cancelled this request before it was answered.")
 
 TEXT_OF_ANOTHER_MEMBER = Reason(
     "text_of_another_member",
@@ -55,9 +62,10 @@ _log = logging.getLogger("greenlane.serving")
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The answer to a posted request: the result as JSON text, and whether the case is new."""
+    """The answer to what an intake system sent: the result of a revision as JSON text, and whether anything was new."""
 
     authorization_id: str
+    revision: int
     result: str
     created: bool
 
@@ -104,30 +112,40 @@ class AuthorizationService:
         Raises UnreadableBodyError, RequestRefusedError, ContentConflictError or StoreUnavailableError.
         """
         now = self._clock()
-        request, documents, clock_given = _parse(body, now)
+        new = self.new_request(body, now)
         stored, created = self._store.accept(
-            self._next_id(),
-            request,
-            documents,
-            content_hash=fingerprint(request, documents, clock_given=clock_given),
-            due_at=due_at(request),
-            audit_selected=self._draw() < self._audit_share,
-            audit_probability=self._audit_share,
+            new.authorization_id,
+            new.request,
+            new.documents,
+            content_hash=new.content_hash,
+            due_at=new.due_at,
+            audit_selected=new.audit_selected,
+            audit_probability=new.audit_probability,
             now=now,
         )
         result = self._complete(stored) if created else self._finish(stored.authorization_id)
-        return Submission(stored.authorization_id, result.result, created)
+        return Submission(stored.authorization_id, result.revision, result.result, created)
+
+    def new_request(self, body: bytes, now: datetime) -> NewRequest:
+        """A request from a JSON body, with its draw for the blind audit.
+
+        Raises UnreadableBodyError or RequestRefusedError.
+        """
+        return parsed_request(body, now).numbered(
+            self._next_id, audit_selected=self._draw() < self._audit_share, audit_probability=self._audit_share
+        )
 
     def preview(self, body: bytes) -> str:
         """The result of a request as JSON text, nothing stored and nothing drawn for the audit. Raises as `submit`."""
-        request, received, _ = _parse(body, self._clock())
-        read = replace(request, documents=tuple(read_received(document, self._documents) for document in received))
+        parsed = parsed_request(body, self._clock())
+        documents = tuple(read_received(document, self._documents) for document in parsed.documents)
+        read = replace(parsed.request, documents=documents)
         return dumps(result_to_json(self._switched(self._read(read))))
 
-    def add_documents(self, authorization_id: str, body: bytes) -> str:
-        """Add documents and triage again; the earlier result stays in the history. Returns the new result as JSON text.
+    def add_documents(self, authorization_id: str, body: bytes) -> Submission:
+        """Add documents and triage again; the earlier result stays in the history.
 
-        Raises UnknownAuthorizationError and what :meth:`submit` raises.
+        Raises UnknownAuthorizationError, CaseCancelledError and what :meth:`submit` raises.
         """
         data = parse_json(body)
         try:
@@ -136,7 +154,33 @@ class AuthorizationService:
             raise refusal(error) from None
         documents = received_documents(to_documents(parsed.documents), data["documents"])
         stored, added = self._store.add_documents(authorization_id, documents, now=self._clock())
-        return (self._complete(stored) if added else self._finish(authorization_id)).result
+        result = self._complete(stored) if added else self._finish(authorization_id)
+        return Submission(authorization_id, result.revision, result.result, added)
+
+    def update(self, authorization_id: str, body: bytes) -> Submission:
+        """Change a request and triage it again; the earlier one stays in the history.
+
+        Raises UnknownAuthorizationError, CaseCancelledError, UnreadableBodyError, RequestRefusedError or
+        StoreUnavailableError.
+        """
+        data = parse_json(body)
+        stored, changed = update_request(
+            self._store, authorization_id, lambda earlier: parse_update(data, earlier), now=self._clock()
+        )
+        result = self._complete(stored) if changed else self._finish(authorization_id)
+        return Submission(authorization_id, result.revision, result.result, changed)
+
+    def cancel(self, authorization_id: str, reason: CancellationReason) -> Cancellation:
+        """Take a request back. Raises UnknownAuthorizationError, CancellationRefusedError or StoreUnavailableError."""
+        return cancel(self._store, authorization_id, reason, now=self._clock())
+
+    def result_of(self, authorization_id: str, revision: int) -> str:
+        """The result of one revision as JSON text. Raises UnknownAuthorizationError, also where it has none."""
+        return self._store.result_of(authorization_id, revision).result
+
+    def find(self, external_ids: Sequence[str]) -> tuple[ListedCase, ...]:
+        """How the cases of these external ids stand, in the order asked; ids that are not stored are left out."""
+        return cases_of(self._store, external_ids)
 
     def result(self, authorization_id: str) -> str:
         """The stored result as JSON text; a request whose triage was interrupted is triaged now.
@@ -231,20 +275,27 @@ class AuthorizationService:
         """The result as the family's switch allows it. Asked of the database each time, so a turn holds at once."""
         if result.policy is None or not self._store.is_fast_track_off(result.policy.family):
             return result
-        others = result.reasons if result.route is Route.NURSE_REVIEW else ()
         off = Reason("fast_track_off", "Fast-tracking is switched off for this kind of service.")
-        if any(reason.code == off.code for reason in others):
+        if any(reason.code == off.code for reason in result.reasons):
             return result
-        return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, off))
+        return to_a_nurse(result, off)
 
     def _keep(self, stored: StoredRequest, result: TriageResult) -> StoredResult:
+        try:
+            return self._keep_as(stored, self._guarded(stored, result))
+        except CaseCancelledError:
+            return self._keep_as(stored, to_a_nurse(result, CANCELLED))
+
+    def _guarded(self, stored: StoredRequest, result: TriageResult) -> TriageResult:
+        """The result after everything that only the store knows of the request."""
         result = self._switched(result)
-        if self._store.has_near_duplicate(stored.authorization_id):
-            others = result.reasons if result.route is Route.NURSE_REVIEW else ()
-            result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, NEAR_DUPLICATE))
+        if has_near_duplicate(self._store, stored.authorization_id):
+            result = to_a_nurse(result, NEAR_DUPLICATE)
         if self._store.shares_text_with_another_member(stored.authorization_id):
-            others = result.reasons if result.route is Route.NURSE_REVIEW else ()
-            result = replace(result, route=Route.NURSE_REVIEW, reasons=(*others, TEXT_OF_ANOTHER_MEMBER))
+            result = to_a_nurse(result, TEXT_OF_ANOTHER_MEMBER)
+        return result
+
+    def _keep_as(self, stored: StoredRequest, result: TriageResult) -> StoredResult:
         held = stored.audit_selected and result.route is Route.FAST_TRACK
         if held:
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(SELECTED_FOR_REVIEW,))
@@ -277,14 +328,10 @@ class AuthorizationService:
         return result
 
 
-def _parse(body: bytes, now: datetime) -> tuple[AuthorizationRequest, list[ReceivedDocument], bool]:
-    data = parse_json(body)
-    try:
-        request = parse_request(data, now=now)
-        due_at(request)
-    except OverflowError:
-        raise RequestRefusedError((("received_at", "is too far from now"),)) from None
-    return request, received_documents(request.documents, data["documents"]), data.get("received_at") is not None
+def to_a_nurse(result: TriageResult, reason: Reason) -> TriageResult:
+    """The result with one more reason why a nurse reads the request."""
+    others = result.reasons if result.route is Route.NURSE_REVIEW else ()
+    return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, reason))
 
 
 def check_offsets(request: AuthorizationRequest, result: TriageResult) -> None:

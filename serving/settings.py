@@ -86,6 +86,19 @@ class Settings(BaseModel):
         title="GREENLANE_BODY_LIMIT",
         description="Largest request body in bytes; more is answered with 413.",
     )
+    batch_bytes: int = Field(
+        default=2_000_000_000,
+        ge=1024,
+        title="GREENLANE_BATCH_BYTES",
+        description="Largest batch in bytes; what comes before the limit is taken in.",
+    )
+    idempotency_days: int = Field(
+        default=7,
+        ge=1,
+        le=366,
+        title="GREENLANE_IDEMPOTENCY_DAYS",
+        description="So many days an Idempotency-Key is known.",
+    )
     document_bytes: int = Field(
         default=15_000_000,
         ge=1024,

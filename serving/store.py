@@ -11,25 +11,30 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine, func, literal, select, text, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
 from models.types import Route, TriageResult
-from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
+from serving import batch_tables as _batch_tables  # noqa: F401  # its tables are part of the schema
+from serving.database import database_errors, is_migrated, migrate, open_engine
 from serving.documents.read_document import ReadDocument
 from serving.errors import (
+    CaseCancelledError,
     ContentConflictError,
     DecisionRefusedError,
     StoreUnavailableError,
     UnknownAuthorizationError,
     UnknownDocumentError,
 )
-from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
+from serving.new_request import NewRequest
+from serving.records import ReceivedDocument, wording_of
+from serving.revisions import begin_revision, refuse_if_cancelled
 from serving.stored_case import (
     CaseStatus,
     ListedCase,
@@ -38,6 +43,7 @@ from serving.stored_case import (
     StoredRequest,
     StoredResult,
     UnreadDocument,
+    columns_of,
     decisions_on,
     document_of,
     kept_reading,
@@ -55,9 +61,6 @@ from serving.tables import (
     UtcDateTime,
 )
 from serving.work import Work
-
-NEAR_DUPLICATE_SPAN = timedelta(days=30)
-"""A second request for the same member and service within this time is looked at by a nurse."""
 
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""
@@ -125,57 +128,73 @@ class Store:
         ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
         whether it is new. Raises ContentConflictError where the stored one has other content.
         """
-        with self.writing() as session:
-            existing = session.scalar(
-                select(AuthorizationRow).where(
-                    AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
+        new = NewRequest(
+            authorization_id, request, tuple(documents), content_hash, due_at, audit_selected, audit_probability
+        )
+        try:
+            with self.writing() as session:
+                return self._accepted(session, new, now)
+        except IntegrityError:
+            # Another process stored the same external id meanwhile.
+            with self.writing() as session:
+                return self._accepted(session, new, now)
+
+    def _accepted(self, session: Session, new: NewRequest, now: datetime) -> tuple[StoredRequest, bool]:
+        row, created = self.accept_within(session, new, now=now)
+        if not created:
+            return stored_request(session, row), False
+        return StoredRequest(new.authorization_id, new.content_hash, new.request, 1, 0, new.audit_selected), True
+
+    def accept_within(self, session: Session, new: NewRequest, *, now: datetime) -> tuple[AuthorizationRow, bool]:
+        """:meth:`accept` in a transaction of the caller's, for many requests at once. Returns the row and whether it is new.
+
+        Raises ContentConflictError before anything is written.
+        """
+        request = new.request
+        existing = session.scalar(
+            select(AuthorizationRow).where(
+                AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
+            )
+        )
+        if existing is not None:
+            if existing.content_hash != new.content_hash:
+                raise ContentConflictError(
+                    "external_id: this id was sent before with other content; use a new external_id, "
+                    "or update the stored authorization or add documents to it"
                 )
-            )
-            if existing is not None:
-                if existing.content_hash != content_hash:
-                    raise ContentConflictError(
-                        "external_id: this id was sent before with other content; use a new external_id, "
-                        "or add documents to the stored authorization"
-                    )
-                return stored_request(session, existing), False
-            row = AuthorizationRow(
-                authorization_id=authorization_id,
-                tenant=self._tenant,
-                external_id=request.external_id,
-                content_hash=content_hash,
-                likeness=likeness(request),
-                request=dumps(request_record(request)),
-                service_system=request.service.system,
-                service_code=without_nul(request.service.code),
-                service_description=_copy(request.service.description),
-                urgency=request.urgency,
-                member_id=_copy(request.member.member_id),
-                line_of_business=_copy(request.coverage.line_of_business),
-                received_at=request.received_at,
-                changed_at=now,
-                accepted_at=now,
-                due_at=due_at,
-                status="received",
-                revision=1,
-                attempts=0,
-                audit_selected=audit_selected,
-                audit_probability=audit_probability,
-            )
-            session.add(row)
-            session.flush()
-            _add_documents(session, authorization_id, documents, first_position=0, revision=1, now=now)
-            return StoredRequest(authorization_id, content_hash, request, 1, 0, audit_selected), True
+            return existing, False
+        row = AuthorizationRow(
+            authorization_id=new.authorization_id,
+            tenant=self._tenant,
+            external_id=request.external_id,
+            content_hash=new.content_hash,
+            due_at=new.due_at,
+            accepted_at=now,
+            changed_at=now,
+            status="received",
+            revision=1,
+            attempts=0,
+            audit_selected=new.audit_selected,
+            audit_probability=new.audit_probability,
+            **columns_of(request),
+        )
+        session.add(row)
+        session.flush()
+        _add_documents(session, new.authorization_id, new.documents, first_position=0, revision=1, now=now)
+        session.flush()
+        return row, True
 
     def add_documents(
         self, authorization_id: str, documents: Sequence[ReceivedDocument], *, now: datetime
     ) -> tuple[StoredRequest, bool]:
         """Add documents; the request becomes a new revision without a result. Returns it and whether anything is new.
 
-        Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, or
+        Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, CaseCancelledError, or
         ContentConflictError where a document id is stored with other content; then nothing is added.
         """
         with self.writing() as session:
-            row = self._row(session, authorization_id)
+            row = self._row(session, authorization_id, to_change=True)
+            refuse_if_cancelled(row)
             stored_documents = session.execute(
                 select(DocumentRow.document_id, DocumentRow.fingerprint).where(
                     DocumentRow.authorization_id == authorization_id
@@ -190,18 +209,8 @@ class Store:
                     )
             new = [received for received in documents if received.document.document_id not in known]
             if new:
-                row.revision += 1
-                row.status = "received"
-                row.attempts = 0
-                row.route = row.reason_code = row.reason_message = None
-                row.turn += 1
-                row.changed_at = now
-                # What a person decided may rest on less than is there now; what they asked for may have come.
-                row.second_look = row.second_look or row.work == Work.DECIDED
-                row.work = Work.OPEN.value
-                _add_documents(
-                    session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
-                )
+                revision = begin_revision(session, row, now)
+                _add_documents(session, authorization_id, new, first_position=len(known), revision=revision, now=now)
                 session.flush()
             return stored_request(session, row), bool(new)
 
@@ -272,13 +281,17 @@ class Store:
     ) -> tuple[StoredResult, bool]:
         """Store the result of a revision, or find the one stored meanwhile: the first one stays.
 
-        Returns the stored result and whether it is this one.
+        Returns the stored result and whether it is this one. Raises CaseCancelledError for a fast track of a case that was
+        cancelled meanwhile.
         """
         key = (stored.authorization_id, stored.revision)
         with self.writing() as session:
             existing = session.get(ResultRow, key)
             if existing is not None:
                 return stored_result(existing), False
+            authorization = self._row(session, stored.authorization_id, to_change=True)
+            if authorization.work == Work.CANCELLED and result.route is Route.FAST_TRACK:
+                raise CaseCancelledError("authorization_id: this request was cancelled while it was read")
             row = ResultRow(
                 authorization_id=stored.authorization_id,
                 revision=stored.revision,
@@ -291,7 +304,6 @@ class Store:
                 approval_score=result.approval_score,
             )
             session.add(row)
-            authorization = self._row(session, stored.authorization_id)
             if authorization.revision == stored.revision:
                 authorization.status = "triaged"
                 authorization.due_at = result.due_at
@@ -307,23 +319,6 @@ class Store:
                     authorization.work = Work.FAST_TRACKED.value
             session.flush()
             return stored_result(row), True
-
-    def has_near_duplicate(self, authorization_id: str) -> bool:
-        """Whether the same member's request for the same service was accepted in the 30 days before this one."""
-        with self.reading() as session:
-            row = self._row(session, authorization_id)
-            found = session.scalar(
-                select(AuthorizationRow.authorization_id)
-                .where(
-                    AuthorizationRow.tenant == self._tenant,
-                    AuthorizationRow.likeness == row.likeness,
-                    AuthorizationRow.accepted_at >= row.accepted_at - NEAR_DUPLICATE_SPAN,
-                    AuthorizationRow.accepted_at <= row.accepted_at,
-                    AuthorizationRow.authorization_id < authorization_id,
-                )
-                .limit(1)
-            )
-            return found is not None
 
     def shares_text_with_another_member(self, authorization_id: str) -> bool:
         """Whether a document of this request says, word for word, what one of another member's earlier request says."""
@@ -357,6 +352,15 @@ class Store:
             row = self._row(session, authorization_id)
             found = session.get(ResultRow, (authorization_id, row.revision))
             return stored_result(found) if found is not None else None
+
+    def result_of(self, authorization_id: str, revision: int) -> StoredResult:
+        """The result of one revision. Raises UnknownAuthorizationError, also where it has none."""
+        with self.reading() as session:
+            self._row(session, authorization_id)
+            found = session.get(ResultRow, (authorization_id, revision))
+            if found is None:
+                raise UnknownAuthorizationError("authorization_id: this revision has no result")
+            return stored_result(found)
 
     def history(self, authorization_id: str) -> tuple[StoredResult, ...]:
         """Every result there was, oldest first. Raises UnknownAuthorizationError."""
@@ -520,8 +524,8 @@ class Store:
         with self.reading() as session:
             return bool(session.scalar(query))
 
-    def _row(self, session: Session, authorization_id: str) -> AuthorizationRow:
-        row = session.get(AuthorizationRow, authorization_id)
+    def _row(self, session: Session, authorization_id: str, *, to_change: bool = False) -> AuthorizationRow:
+        row = session.get(AuthorizationRow, authorization_id, with_for_update=to_change)
         if row is None or row.tenant != self._tenant:
             raise UnknownAuthorizationError("authorization_id: no authorization has this id")
         return row
@@ -543,11 +547,6 @@ class Store:
         engine = self._engine.execution_options(writes=True)
         with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
-
-
-def _copy(text: str | None) -> str | None:
-    # The request keeps what was sent; the worklist's copy of it is shown and searched.
-    return without_nul(text) if text is not None else None
 
 
 def _add_documents(

@@ -340,7 +340,7 @@ def test_a_second_request_for_the_same_member_and_service_goes_to_a_nurse(client
     second = client.post("/v1/authorizations", json=again).json()
     assert second["route"] == "nurse_review"
     assert [reason["code"] for reason in second["reasons"]] == ["near_duplicate"]
-    other_service = request_body("PA-3")
+    other_service = request_body("PA-3", "A note about the knee. He completed physical therapy.")
     other_service["member"]["member_id"] = "M-PA-1"
     other_service["service"]["code"] = "73721"
     assert client.post("/v1/authorizations", json=other_service).json()["route"] == "fast_track"
