@@ -22,6 +22,7 @@ from features.request import DocumentsBody, RequestBody, UpdateBody
 from models.versions import pipeline_version
 from serving import (
     api,
+    batch_api,
     case_action_pages,
     draft_pages,
     intake_api,
@@ -35,6 +36,7 @@ from serving import (
     trail_pages,
     worklist_pages,
 )
+from serving.batches import Batches
 from serving.case_actions import CaseActions
 from serving.documents.pool import ReadingPool
 from serving.drafts import DraftStore
@@ -95,6 +97,7 @@ def create_app(
     app.state.settings = settings
     app.state.service = service
     app.state.store = store
+    app.state.batches = Batches(store, service)
     app.state.idempotency_keys = IdempotencyKeys(store, kept=timedelta(days=settings.idempotency_days))
     app.state.people = PeopleStore(store)
     app.state.documents = documents
@@ -108,6 +111,7 @@ def create_app(
     app.state.readiness = reader.readiness
     app.include_router(api.router)
     app.include_router(intake_api.router)
+    app.include_router(batch_api.router)
     for place in (
         sign_in_pages,
         people_pages,

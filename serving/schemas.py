@@ -214,6 +214,32 @@ class CancelledBody(_Body):
     cancelled_at: AwareDatetime
 
 
+class TakenBatchBody(_Body):
+    """A batch that came in. ``repeated`` were stored before with the same content; ``refused`` stand under ``problems``."""
+
+    batch_id: str
+    lines: int
+    accepted: int
+    repeated: int
+    refused: int
+    status_url: str
+
+
+class BatchBody(_Body):
+    """How a batch stands. ``complete`` is false while lines come, and where the call broke off. ``received`` wait for triage;
+    the others that are stored are counted by their route."""
+
+    batch_id: str
+    complete: bool
+    lines: int
+    accepted: int
+    repeated: int
+    refused: int
+    received: int
+    fast_track: int
+    nurse_review: int
+
+
 class FieldProblemBody(_Body):
     """What is wrong with one field. The value is never repeated."""
 
