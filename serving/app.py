@@ -18,13 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from features.errors import RequestRefusedError
-from features.request import DocumentsBody, RequestBody
+from features.request import DocumentsBody, RequestBody, UpdateBody
 from models.versions import pipeline_version
 from serving import (
     api,
+    batch_api,
     case_action_pages,
     draft_pages,
     events_api,
+    intake_api,
     job_pages,
     numbers_pages,
     pages,
@@ -52,7 +54,7 @@ from serving.oidc import provider_of
 from serving.reading import OneAtATime, Reader, Triage
 from serving.request_rate import RequestRate
 from serving.safe_start import refuse_calls_without_keys
-from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
+from serving.schemas import TRIAGE_RESULT_EXAMPLE, CancellationBody, ProblemBody, SearchBody
 from serving.service import AuthorizationService
 from serving.settings import Settings
 from serving.sight_rate import SightRate
@@ -118,6 +120,7 @@ def create_app(
         service,
         undo_window=timedelta(minutes=settings.undo_minutes),
         addresses=AddressRule.of(settings),
+        keys_kept=timedelta(days=settings.idempotency_days),
     )
     # The default tenant's, for the command that starts the service. Endpoints go to the room of who asks.
     default = rooms.of(store.tenant)
@@ -136,6 +139,8 @@ def create_app(
     app.state.readiness = reading.readiness
     app.include_router(api.router)
     app.include_router(events_api.router)
+    app.include_router(intake_api.router)
+    app.include_router(batch_api.router)
     for place in (
         sign_in_pages,
         people_pages,
@@ -240,7 +245,14 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, openapi_version="3.1.0"
         )
         _, definitions = models_json_schema(
-            [(RequestBody, "validation"), (DocumentsBody, "validation"), (ProblemBody, "validation")],
+            [
+                (RequestBody, "validation"),
+                (DocumentsBody, "validation"),
+                (UpdateBody, "validation"),
+                (CancellationBody, "validation"),
+                (SearchBody, "validation"),
+                (ProblemBody, "validation"),
+            ],
             ref_template="#/components/schemas/{model}",
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])

@@ -24,7 +24,7 @@ _POSSIBLE: dict[ActionKind, frozenset[Work]] = {
     ActionKind.RETURNED: frozenset({Work.REFERRED}),
     ActionKind.DETERMINED_ADVERSELY: _UNDECIDED,
     ActionKind.WITHDRAWN: _UNDECIDED,
-    ActionKind.REOPENED: frozenset(Work) - _UNDECIDED,
+    ActionKind.REOPENED: frozenset(Work) - _UNDECIDED - {Work.CANCELLED},
     ActionKind.NOTED: frozenset(Work),
     ActionKind.FACT_CORRECTED: frozenset(Work),
 }
@@ -149,6 +149,8 @@ def undo_refusal(action: CaseAction, standing: Standing, person: Person, *, now:
         return "only who did this can undo it"
     if action.undone:
         return "this was undone before"
+    if standing.work is Work.CANCELLED and action.kind not in (ActionKind.NOTED, ActionKind.FACT_CORRECTED):
+        return "the intake system cancelled this request since"
     if action.takes_effect_at is not None and action.is_in_effect(now):
         return "this has taken effect and cannot be undone; open the case again instead"
     if action.kind in (ActionKind.NOTED, ActionKind.FACT_CORRECTED):

@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from features.types import Document
 from serving.action_forms import HOW_AGREED
+from serving.cancellations import cancellation_of
 from serving.case_actions import CaseActions
 from serving.case_rules import undo_refusal
 from serving.case_standing import CaseAction, Standing, case_row, standing_of
 from serving.corrections import FLAGS
 from serving.fact_words import spoken
 from serving.people import Person
+from serving.request_updates import updates_of
 from serving.roles import Permission, Role
 from serving.tables import AuthorizationRow, CaseActionRow, DocumentRow, PersonRow
 from serving.work import ActionKind, Work
@@ -92,10 +94,15 @@ def happened_since(
         names = names_of(session, row.tenant)
         acted = session.scalars(select(CaseActionRow).where(CaseActionRow.authorization_id == authorization_id)).all()
         received = documents_received(session, authorization_id)
+        updates = updates_of(session, row)
+        cancelled = cancellation_of(session, authorization_id)
     events = [
         (action.at, action.action_id, f"{name_of(action.person_id, who, names)} {_kind_words(action.kind)}")
         for action in acted
     ]
+    events += [(update.at, "", "the request was updated") for update in updates]
+    if cancelled is not None:
+        events.append((cancelled.cancelled_at, "", "the request was cancelled"))
     came = {revision: at for _, revision, at in received if revision > 1 and at is not None}
     events += [(at, "", "new documents came") for at in came.values()]
     recent = sorted(events)[-(row.turn - turn) :] if row.turn > turn else []

@@ -13,6 +13,7 @@ from serving.case_view import case_view
 from serving.deps import Reader, Room
 from serving.erased_case import erased_case
 from serving.errors import AuthorizationErasedError, UnknownAuthorizationError
+from serving.intake_view import intake_view
 from serving.last_looks import looked
 from serving.people import SignedIn
 from serving.rendering import home_of, render_page
@@ -53,6 +54,7 @@ def case(
         who=who,
         here="/",
         view=case_view(found, now, alone=alone),
+        intake=intake_view(room.store, authorization_id),
         work=work_view(room.actions, found, who, now=now, done=done),
         keys_on=single_keys(request, who),
         opened=opened,

@@ -135,6 +135,19 @@ class Settings(BaseModel):
         title="GREENLANE_STOP_SECONDS",
         description="So long a service that is stopped finishes what it has in hand before it hands it back.",
     )
+    batch_bytes: int = Field(
+        default=2_000_000_000,
+        ge=1024,
+        title="GREENLANE_BATCH_BYTES",
+        description="Largest batch in bytes; what comes before the limit is taken in.",
+    )
+    idempotency_days: int = Field(
+        default=7,
+        ge=1,
+        le=366,
+        title="GREENLANE_IDEMPOTENCY_DAYS",
+        description="So many days an Idempotency-Key is known.",
+    )
     document_bytes: int = Field(
         default=15_000_000,
         ge=1024,

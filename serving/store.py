@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
@@ -19,17 +19,18 @@ from sqlalchemy import Engine, func, literal, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-import serving.key_tables  # noqa: F401  (its tables belong to the schema)
+import serving.batch_tables
+import serving.key_tables  # noqa: F401  (their tables belong to the schema)
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
-from models.near_duplicates import NEAR_DUPLICATE_SPAN, likeness
 from models.types import Route, TriageResult
 from serving.data_keys import DataKeys
-from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
+from serving.database import database_errors, is_migrated, migrate, open_engine
 from serving.documents.read_document import ReadDocument
 from serving.envelope_keys import EnvelopeKeys
 from serving.errors import (
+    CaseCancelledError,
     ContentConflictError,
     DecisionRefusedError,
     StoreUnavailableError,
@@ -37,8 +38,10 @@ from serving.errors import (
     UnknownDocumentError,
 )
 from serving.events import EventKind, record_event
-from serving.jobs import add_job, end_job
-from serving.records import ReceivedDocument, dumps, request_record, wording_of
+from serving.jobs import end_job
+from serving.new_request import NewRequest
+from serving.records import ReceivedDocument, wording_of
+from serving.revisions import add_job_of, begin_revision, refuse_if_cancelled
 from serving.sealed_types import seal_with
 from serving.stored_case import (
     CaseStatus,
@@ -49,6 +52,7 @@ from serving.stored_case import (
     StoredRequest,
     StoredResult,
     UnreadDocument,
+    columns_of,
     decisions_on,
     document_of,
     kept_reading,
@@ -177,48 +181,57 @@ class Store:
         ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
         whether it is new. Raises ContentConflictError where the stored one has other content.
         """
+        new = NewRequest(
+            authorization_id, request, tuple(documents), content_hash, due_at, audit_selected, audit_probability
+        )
         with self.writing() as session:
-            existing = session.scalar(
-                select(AuthorizationRow).where(
-                    AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
-                )
-            )
-            if existing is not None:
-                refuse_erased(existing)
-                if existing.content_hash != content_hash:
-                    raise ContentConflictError(
-                        "external_id: this id was sent before with other content; use a new external_id, "
-                        "or add documents to the stored authorization"
-                    )
-                return stored_request(session, existing), False
-            row = AuthorizationRow(
-                authorization_id=authorization_id,
-                tenant=self._tenant,
-                external_id=request.external_id,
-                content_hash=content_hash,
-                likeness=likeness(request),
-                request=dumps(request_record(request)),
-                service_system=request.service.system,
-                service_code=without_nul(request.service.code),
-                service_description=_copy(request.service.description),
-                urgency=request.urgency,
-                member_id=_copy(request.member.member_id),
-                line_of_business=_copy(request.coverage.line_of_business),
-                received_at=request.received_at,
-                changed_at=now,
-                accepted_at=now,
-                due_at=due_at,
-                status="received",
-                revision=1,
-                attempts=0,
-                audit_selected=audit_selected,
-                audit_probability=audit_probability,
-            )
-            session.add(row)
-            session.flush()
-            _add_documents(session, authorization_id, documents, first_position=0, revision=1, now=now)
-            self._add_job(session, row, leased_by=lease_for(request), now=now)
+            row, created = self.accept_within(session, new, now=now, lease_for=lease_for)
+            if not created:
+                return stored_request(session, row), False
             return StoredRequest(authorization_id, content_hash, request, 1, audit_selected), True
+
+    def accept_within(
+        self, session: Session, new: NewRequest, *, now: datetime, lease_for: LeaseFor = for_whoever_takes_it
+    ) -> tuple[AuthorizationRow, bool]:
+        """:meth:`accept` in a transaction of the caller's, for many requests at once. Returns the row and whether it is new.
+
+        Raises ContentConflictError or AuthorizationErasedError before anything is written.
+        """
+        request = new.request
+        existing = session.scalar(
+            select(AuthorizationRow).where(
+                AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
+            )
+        )
+        if existing is not None:
+            refuse_erased(existing)
+            if existing.content_hash != new.content_hash:
+                raise ContentConflictError(
+                    "external_id: this id was sent before with other content; use a new external_id, "
+                    "or update the stored authorization or add documents to it"
+                )
+            return existing, False
+        row = AuthorizationRow(
+            authorization_id=new.authorization_id,
+            tenant=self._tenant,
+            external_id=request.external_id,
+            content_hash=new.content_hash,
+            due_at=new.due_at,
+            accepted_at=now,
+            changed_at=now,
+            status="received",
+            revision=1,
+            attempts=0,
+            audit_selected=new.audit_selected,
+            audit_probability=new.audit_probability,
+            **columns_of(request),
+        )
+        session.add(row)
+        session.flush()
+        _add_documents(session, new.authorization_id, new.documents, first_position=0, revision=1, now=now)
+        add_job_of(session, row, leased_by=lease_for(request), now=now)
+        session.flush()
+        return row, True
 
     def add_documents(
         self,
@@ -231,11 +244,13 @@ class Store:
         """Add documents; the request becomes a new revision with a job and without a result. Returns it and whether
         anything is new.
 
-        Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, or
+        Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, CaseCancelledError, or
         ContentConflictError where a document id is stored with other content; then nothing is added.
         """
         with self.writing() as session:
-            row = self._row(session, authorization_id, lock=True)
+            row = self._row(session, authorization_id, to_change=True)
+            refuse_if_cancelled(row)
+            earlier = stored_request(session, row)
             stored_documents = session.execute(
                 select(DocumentRow.document_id, DocumentRow.fingerprint).where(
                     DocumentRow.authorization_id == authorization_id
@@ -250,19 +265,16 @@ class Store:
                     )
             new = [received for received in documents if received.document.document_id not in known]
             if new:
-                renew_revision(row, now=now)
-                # What a person decided may rest on less than is there now; what they asked for may have come.
-                row.second_look = row.second_look or row.work == Work.DECIDED
-                row.work = Work.OPEN.value
-                _add_documents(
-                    session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
+                request = replace(
+                    earlier.request,
+                    documents=(*earlier.request.documents, *(received.document for received in new)),
                 )
+                revision = begin_revision(session, row, leased_by=lease_for(request), now=now)
+                _add_documents(session, authorization_id, new, first_position=len(known), revision=revision, now=now)
                 session.flush()
                 record_event(session, row, EventKind.DOCUMENTS_ADDED, at=now)
-            stored = stored_request(session, row)
-            if new:
-                self._add_job(session, row, leased_by=lease_for(stored.request), now=now)
-            return stored, bool(new)
+                return replace(earlier, request=request, revision=revision), True
+            return earlier, False
 
     def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
         """The documents that are not plain text and that no reader has seen yet, with their bytes.
@@ -330,15 +342,18 @@ class Store:
     ) -> tuple[StoredResult, bool]:
         """Store the result of a revision and end its job, or find the result stored meanwhile: the first one stays.
 
-        ``dead``: the job was given up for this kind of error. Returns the stored result and whether it is this one.
+        ``dead``: the job was given up for this kind of error. Returns the stored result and whether it is this one. Raises
+        CaseCancelledError for a fast track of a case that was cancelled meanwhile; then nothing is stored.
         """
         key = (stored.authorization_id, stored.revision)
         with self.writing() as session:
-            authorization = self._row(session, stored.authorization_id, lock=True)
+            authorization = self._row(session, stored.authorization_id, to_change=True)
             existing = session.get(ResultRow, key)
             end_job(session, *key, dead=dead if existing is None else None, now=now)
             if existing is not None:
                 return stored_result(existing), False
+            if authorization.work == Work.CANCELLED and result.route is Route.FAST_TRACK:
+                raise CaseCancelledError("authorization_id: this request was cancelled while it was read")
             row = ResultRow(
                 authorization_id=stored.authorization_id,
                 revision=stored.revision,
@@ -365,27 +380,12 @@ class Store:
                 ):
                     authorization.work = Work.FAST_TRACKED.value
             session.flush()
-            record_event(
-                session, authorization, EventKind.TRIAGED, at=now, revision=stored.revision, route=result.route
-            )
-            return stored_result(row), True
-
-    def has_near_duplicate(self, authorization_id: str) -> bool:
-        """Whether the same member's request for the same service was accepted in the 30 days before this one."""
-        with self.reading() as session:
-            row = self._row(session, authorization_id)
-            found = session.scalar(
-                select(AuthorizationRow.authorization_id)
-                .where(
-                    AuthorizationRow.tenant == self._tenant,
-                    AuthorizationRow.likeness == row.likeness,
-                    AuthorizationRow.accepted_at >= row.accepted_at - NEAR_DUPLICATE_SPAN,
-                    AuthorizationRow.accepted_at <= row.accepted_at,
-                    AuthorizationRow.authorization_id < authorization_id,
+            # An intake system that took its request back was told so last.
+            if authorization.work != Work.CANCELLED:
+                record_event(
+                    session, authorization, EventKind.TRIAGED, at=now, revision=stored.revision, route=result.route
                 )
-                .limit(1)
-            )
-            return found is not None
+            return stored_result(row), True
 
     def shares_text_with_another_member(self, authorization_id: str) -> bool:
         """Whether a document of this request says, word for word, what one of another member's earlier request says."""
@@ -424,6 +424,13 @@ class Store:
         with self.reading() as session:
             row = self._row(session, authorization_id)
             found = session.get(ResultRow, (authorization_id, row.revision))
+            return stored_result(found) if found is not None else None
+
+    def result_of(self, authorization_id: str, revision: int) -> StoredResult | None:
+        """The result of one revision, None where it has none. Raises UnknownAuthorizationError."""
+        with self.reading() as session:
+            self._row(session, authorization_id)
+            found = session.get(ResultRow, (authorization_id, revision))
             return stored_result(found) if found is not None else None
 
     def history(self, authorization_id: str) -> tuple[StoredResult, ...]:
@@ -581,20 +588,8 @@ class Store:
         with self.reading() as session:
             return bool(session.scalar(query))
 
-    def _add_job(self, session: Session, row: AuthorizationRow, *, leased_by: str | None, now: datetime) -> None:
-        add_job(
-            session,
-            self._tenant,
-            row.authorization_id,
-            row.revision,
-            urgency=row.urgency,
-            due_at=row.due_at,
-            leased_by=leased_by,
-            now=now,
-        )
-
-    def _row(self, session: Session, authorization_id: str, *, lock: bool = False) -> AuthorizationRow:
-        row = session.get(AuthorizationRow, authorization_id, with_for_update=lock or None)
+    def _row(self, session: Session, authorization_id: str, *, to_change: bool = False) -> AuthorizationRow:
+        row = session.get(AuthorizationRow, authorization_id, with_for_update=to_change)
         if row is None or row.tenant != self._tenant:
             raise UnknownAuthorizationError("authorization_id: no authorization has this id")
         refuse_erased(row)
@@ -617,20 +612,6 @@ class Store:
         engine = self._engine.execution_options(writes=True)
         with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
-
-
-def renew_revision(row: AuthorizationRow, *, now: datetime) -> None:
-    """Make the case a new revision that nobody has triaged yet, in the caller's transaction."""
-    row.revision += 1
-    row.status = "received"
-    row.route = row.reason_code = row.reason_message = None
-    row.turn += 1
-    row.changed_at = now
-
-
-def _copy(text: str | None) -> str | None:
-    # The request keeps what was sent; the worklist's copy of it is shown and searched.
-    return without_nul(text) if text is not None else None
 
 
 def _add_documents(

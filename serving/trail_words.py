@@ -30,6 +30,8 @@ _DONE: dict[str, str] = {
     ActionKind.DETERMINED_ADVERSELY: "recorded an adverse determination",
     ActionKind.REOPENED: "reopened the case",
     ActionKind.UNDONE: "undid an action",
+    "request_updated": "took in an update of the request",
+    "request_cancelled": "took in that the request was cancelled",
     "signed_in": "signed in",
     "signed_out": "signed out",
     "person_added": "let somebody sign in from now on",

@@ -16,6 +16,8 @@ class Work(StrEnum):
     DECIDED = "decided"
     WITHDRAWN = "withdrawn"
     FAST_TRACKED = "fast_tracked"
+    CANCELLED = "cancelled"
+    """The intake system took the request back before anything was determined: no answer is due, and none was given."""
 
 
 def may_have(role: Role, work: Work | str) -> bool:

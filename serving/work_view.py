@@ -33,6 +33,7 @@ from serving.done_view import (
 )
 from serving.letters import Asked, answer_by, information_request, referral_summary
 from serving.people import Person, SignedIn
+from serving.request_updates import RequestUpdate, updates_of
 from serving.roles import Permission
 from serving.service import Case
 from serving.tables import DraftRow
@@ -61,6 +62,7 @@ class SecondLook:
 
     earlier: str
     documents: tuple[str, ...]
+    updates: tuple[str, ...]
     reason: str
 
 
@@ -129,6 +131,7 @@ def work_view(
         names = names_of(session, row.tenant)
         drafts = _drafts(session, who.person.person_id, row.authorization_id)
         received = documents_received(session, row.authorization_id)
+        updates = updates_of(session, row)
         banner = banner_of(session, row.tenant, done, who.person, names, now) if done else None
     result = json.loads(case.latest.trace)
     works = who.person.may(Permission.WORK_ON_CASES)
@@ -161,7 +164,7 @@ def work_view(
         criteria=_choices(result),
         evidence=_evidence(result),
         evidence_read=has_read(standing, who.person),
-        second_look=_second_look(standing, received, names),
+        second_look=_second_look(standing, received, updates, names),
         notes=tuple(line for line in lines if line.kind == ActionKind.NOTED and not line.undone),
         corrections=tuple(line for line in lines if line.kind == ActionKind.FACT_CORRECTED and not line.undone),
         past=tuple(line for line in lines if line.kind not in (ActionKind.NOTED, ActionKind.FACT_CORRECTED)),
@@ -221,6 +224,7 @@ def _standing_words(standing: Standing, now: datetime) -> str:
         Work.DECIDED: "Decided",
         Work.WITHDRAWN: "Withdrawn by the provider",
         Work.FAST_TRACKED: "Fast-tracked",
+        Work.CANCELLED: "Cancelled by the intake system",
     }[standing.work]
     return f"{words}, takes effect in a few minutes" if waiting else words
 
@@ -262,7 +266,10 @@ def _new_documents(standing: Standing, received: Sequence[tuple[str, int, dateti
 
 
 def _second_look(
-    standing: Standing, received: Sequence[tuple[str, int, datetime | None]], names: Mapping[str, Person]
+    standing: Standing,
+    received: Sequence[tuple[str, int, datetime | None]],
+    updates: Sequence[RequestUpdate],
+    names: Mapping[str, Person],
 ) -> SecondLook | None:
     if not standing.second_look:
         return None
@@ -273,6 +280,12 @@ def _second_look(
         if earlier
         else "",
         documents=_new_documents(standing, received),
+        updates=tuple(
+            change.words
+            for update in updates
+            if earlier is None or update.revision > earlier.revision
+            for change in update.changes
+        ),
         reason=str(reopened[-1].content.get("reason", "")) if reopened else "",
     )
 

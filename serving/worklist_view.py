@@ -31,12 +31,15 @@ WORK_WORDS = {
     Work.DECIDED: "decided",
     Work.WITHDRAWN: "withdrawn",
     Work.FAST_TRACKED: "fast track",
+    Work.CANCELLED: "cancelled",
 }
 HOLDER_WORDS = {Holder.MINE: "mine", Holder.TEAM: "my team's", Holder.NOBODY: "unassigned"}
 CHANGE_WORDS = {
     Change.MENTIONED: "you are mentioned in a note",
     Change.INFORMATION: "information came",
     Change.DOCUMENTS: "new documents",
+    Change.CANCELLED: "cancelled",
+    Change.UPDATED: "request updated",
     Change.ASSIGNED_TO_YOU: "assigned to you",
     Change.REASSIGNED: "reassigned",
     Change.RELEASED: "released",
