@@ -2,7 +2,7 @@
 
 Two requests of one member are near duplicates where
 
-- they ask for the same service within SPAN, or for overlapping dates, or with a document of the same words;
+- they ask for the same service within NEAR_DUPLICATE_SPAN, or for overlapping dates, or with a document of the same words;
 - or their services have a coverage policy of one family and their dates overlap or a document is the same.
 
 Any of them sends the later request to a nurse. A person is told apart by the member id, by birth date and sex where one of
@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from features.errors import PolicyError
 from features.policy import load_policies
+from models.near_duplicates import NEAR_DUPLICATE_SPAN
 from models.types import Route
 from serving.batch_tables import RequestVersionRow
 from serving.cancellations import cancelled_at
@@ -29,8 +30,6 @@ from serving.case_standing import case_row
 from serving.store import Store
 from serving.tables import AuthorizationRow, DocumentRow
 
-SPAN = timedelta(days=30)
-"""So near in time a second request for the same service looks like the first, whatever else they say."""
 LOOKED_BACK = timedelta(days=366)
 """Requests farther apart are not compared: a service that is repeated every year has the same documents again."""
 
@@ -189,7 +188,7 @@ def _likeness(own: _Request, other: _Request, came_at: datetime) -> Likeness:
         same_service=(own.row.service_system, own.row.service_code.upper())
         == (other.row.service_system, other.row.service_code.upper()),
         same_family=bool(own.families & other.families),
-        within_span=abs(other.row.accepted_at - came_at) <= SPAN,
+        within_span=abs(other.row.accepted_at - came_at) <= NEAR_DUPLICATE_SPAN,
         dates=_overlap(_days(own.record), _days(other.record)),
         documents=len(own.documents & other.documents),
     )

@@ -10,7 +10,7 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
@@ -117,11 +117,17 @@ class FastTrackSwitch:
 class Store:
     """The database behind the service. Safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, tenant: str = DEFAULT_TENANT, writing: threading.Lock | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        writing: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._engine = engine
         self._tenant = tenant
-        # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is.
-        self._writing = writing or threading.Lock()
+        # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is. Others lock rows.
+        self._writing = writing or (threading.Lock() if engine.dialect.name == "sqlite" else nullcontext())
 
     @classmethod
     def open(cls, url: str, *, migrate_always: bool = False, envelope: EnvelopeKeys | None = None) -> Store:
