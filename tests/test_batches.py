@@ -32,6 +32,7 @@ def app(tmp_path: Path) -> FastAPI:
         audit_share=0,
         body_limit=20_000,
         batch_bytes=5_000_000,
+        workers=0,
     )
     return create_app(settings, triage=routed)
 
@@ -65,7 +66,8 @@ def jsonl(client: TestClient, url: str) -> list[dict[str, Any]]:
 
 
 def triage_all(app: FastAPI) -> None:
-    app.state.service.recover()
+    while (job := app.state.queue.take()) is not None:
+        app.state.rooms.of(job.tenant).service.work(job)
 
 
 def test_every_line_is_stored_and_its_result_given_in_the_order_of_the_lines(app: FastAPI, client: TestClient) -> None:
@@ -205,13 +207,21 @@ def test_a_race_for_an_external_id_ends_in_one_case_on_each_database(any_store: 
 
     from serving.documents.limits import Limits
     from serving.documents.pool import ReadingPool
+    from serving.jobs import JobQueue
     from serving.line_reader import ReceivedLine
     from serving.metrics import Metrics
     from serving.service import AuthorizationService
 
     limits = Limits(1000, 1, 1000, 1, 500_000_000, False, 1)
     service = AuthorizationService(
-        any_store, routed, audit_share=0, metrics=Metrics(), documents=ReadingPool(limits), draw=lambda: 1
+        any_store,
+        routed,
+        audit_share=0,
+        metrics=Metrics(),
+        documents=ReadingPool(limits),
+        queue=JobQueue(any_store),
+        sync_characters=1000,
+        draw=lambda: 1,
     )
     batches = Batches(any_store, service)
     now = datetime.now(UTC)
