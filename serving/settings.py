@@ -18,6 +18,7 @@ from serving.errors import SettingsError
 from serving.roles import Role
 
 PREFIX = "GREENLANE_"
+_FILE = "_FILE"
 
 
 class Settings(BaseModel):
@@ -349,11 +350,15 @@ def retention_table(text: str) -> dict[str, int]:
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this environment; an empty variable counts as not set.
 
+    ``GREENLANE_NAME_FILE`` names a file that holds the value of ``GREENLANE_NAME``: for secrets, which an environment shows
+    to whoever may look at the process.
+
     Raises SettingsError in one line that names every variable with a value that cannot be used, or that is none of ours
     (a mistyped name would leave a default in force).
     """
     variables = {field.title or "": name for name, field in Settings.model_fields.items()}
     given = {variable: value for variable, value in environment.items() if variable.startswith(PREFIX) and value}
+    given = dict(_from_file(variable, value, variables) for variable, value in given.items())
     unknown = [f"{variable}: there is no such setting" for variable in sorted(given.keys() - variables.keys())]
     try:
         settings = Settings(**{variables[variable]: given[variable] for variable in given.keys() & variables.keys()})
@@ -363,3 +368,14 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if unknown:
         raise SettingsError("; ".join(unknown))
     return settings
+
+
+def _from_file(variable: str, value: str, variables: Mapping[str, str]) -> tuple[str, str]:
+    """The variable and its value; one that names a file of another variable's value is that other."""
+    meant = variable.removesuffix(_FILE)
+    if variable in variables or meant == variable or meant not in variables:
+        return variable, value
+    try:
+        return meant, Path(value).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{variable}: the file cannot be read") from None
