@@ -27,8 +27,8 @@ _log = logging.getLogger("greenlane.serving")
 
 def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: bool, demo_people: bool) -> None:
     """Serve until stopped. Raises SettingsError, StoreUnavailableError or FeaturesError where it cannot start."""
-    log_to_stderr()
     settings = load_settings()
+    log_to_stderr(settings.log_format)
     readers = default_processes() if settings.readers is None else settings.readers
     settings = settings.model_copy(update={"host": host or settings.host, "readers": readers})
     if demo_people and not settings.is_for_this_machine:
@@ -51,6 +51,8 @@ def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: b
     config = uvicorn.Config(
         app,
         access_log=False,
+        # Its own handlers would write tracebacks, which may quote what was being read.
+        log_config=None,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.stop_seconds),

@@ -230,7 +230,8 @@ class AuthorizationService:
 
     def _failed(self, job: Job, error: str) -> StoredResult | None:
         """What follows an error of the machinery: another attempt later, or after the last one a nurse."""
-        _log.error("attempt %d to triage %s failed with %s", job.attempts, job.authorization_id, error)
+        named = {"authorization_id": job.authorization_id}
+        _log.error("attempt %d to triage %s failed with %s", job.attempts, job.authorization_id, error, extra=named)
         if job.attempts >= MOST_ATTEMPTS:
             return self._give_up(job, error)
         self._metrics.count_attempt("put_off")
@@ -239,7 +240,8 @@ class AuthorizationService:
 
     def _give_up(self, job: Job, error: str) -> StoredResult | None:
         """A nurse gets the request unread; the job is kept among the dead ones."""
-        _log.error("gave up on %s after %d attempts: %s", job.authorization_id, job.attempts, error)
+        named = {"authorization_id": job.authorization_id}
+        _log.error("gave up on %s after %d attempts: %s", job.authorization_id, job.attempts, error, extra=named)
         self._metrics.count_attempt("dead")
         try:
             stored = self._store.request(job.authorization_id)
@@ -358,7 +360,8 @@ class AuthorizationService:
         )
         if stored_now:
             self._metrics.count_result(result)
-            _log.info("triaged %s: %s", stored.authorization_id, result.route.value)
+            named = {"authorization_id": stored.authorization_id}
+            _log.info("triaged %s: %s", stored.authorization_id, result.route.value, extra=named)
         return kept
 
     def _read(self, request: AuthorizationRequest) -> TriageResult:

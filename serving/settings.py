@@ -37,6 +37,11 @@ class Settings(BaseModel):
         description="Where the promoted model bundle lies; the champion is loaded.",
     )
     host: str = Field(default="127.0.0.1", title="GREENLANE_HOST", description="Address `greenlane serve` listens on.")
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        title="GREENLANE_LOG_FORMAT",
+        description="How lines of the log look: `text` for people, `json` for what collects them (docs/operations.md).",
+    )
     port: int = Field(
         default=8000, ge=0, le=65535, title="GREENLANE_PORT", description="Port `greenlane serve` listens on."
     )
