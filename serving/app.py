@@ -49,6 +49,7 @@ from serving.key_store import KeyStore
 from serving.metrics import Metrics
 from serving.not_signed_in import answer_not_signed_in, answer_stale_form
 from serving.oidc import provider_of
+from serving.readiness import ReadinessCheck
 from serving.reading import OneAtATime, Reader, Triage
 from serving.request_rate import RequestRate
 from serving.safe_start import refuse_calls_without_keys
@@ -133,7 +134,7 @@ def create_app(
     app.state.deliveries = Deliveries(store)
     app.state.deliverer = Deliverer.of(settings, store, metrics=metrics) if deliver else None
     app.state.metrics = metrics
-    app.state.readiness = reading.readiness
+    app.state.readiness = ReadinessCheck(settings, store, documents, reading.readiness)
     app.include_router(api.router)
     app.include_router(events_api.router)
     for place in (

@@ -141,6 +141,14 @@ class Settings(BaseModel):
         title="GREENLANE_STOP_SECONDS",
         description="So long a service that is stopped finishes what it has in hand before it hands it back.",
     )
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=600,
+        allow_inf_nan=False,
+        title="GREENLANE_DRAIN_SECONDS",
+        description="So long a service that is to stop still answers, while `/readyz` says 503 and balancers turn away.",
+    )
     document_bytes: int = Field(
         default=15_000_000,
         ge=1024,
