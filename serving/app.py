@@ -40,6 +40,7 @@ from serving import (
 from serving.deliverer import Deliverer
 from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
+from serving.due_gauges import DueGauges
 from serving.envelope_keys import envelope_of
 from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
@@ -87,6 +88,7 @@ def create_app(
     reading = _reading(settings, triage, metrics)
     queue = JobQueue(store)
     metrics.watch_queue(queue.depth)
+    metrics.watch(DueGauges(store))
     service = AuthorizationService(
         store,
         reading.triage,

@@ -119,19 +119,22 @@ class AuthorizationService:
         UnreadableBodyError, RequestRefusedError, ContentConflictError, StoreUnavailableError or ServiceStoppingError.
         """
         now = self._clock()
-        request, documents, clock_given = _parse(body, now)
+        with self._metrics.stage("parse"):
+            request, documents, clock_given = _parse(body, now)
+            content_hash = fingerprint(request, documents, clock_given=clock_given)
         prefer = prefer or Preference()
-        stored, created = self._store.accept(
-            self._next_id(),
-            request,
-            documents,
-            content_hash=fingerprint(request, documents, clock_given=clock_given),
-            due_at=due_at(request),
-            audit_selected=self._draw() < self._audit_share,
-            audit_probability=self._audit_share,
-            now=now,
-            lease_for=self._lease_for(prefer, at_once=at_once),
-        )
+        with self._metrics.stage("store"):
+            stored, created = self._store.accept(
+                self._next_id(),
+                request,
+                documents,
+                content_hash=content_hash,
+                due_at=due_at(request),
+                audit_selected=self._draw() < self._audit_share,
+                audit_probability=self._audit_share,
+                now=now,
+                lease_for=self._lease_for(prefer, at_once=at_once),
+            )
         return self._answer(stored, prefer, new=created, created=created, at_once=at_once)
 
     def preview(self, body: bytes) -> str:
@@ -310,18 +313,22 @@ class AuthorizationService:
 
     def _read_and_keep(self, stored: StoredRequest) -> StoredResult:
         stored = self._with_files_read(stored)
-        return self._keep(stored, self._read(stored.request))
+        with self._metrics.stage("read"):
+            result = self._read(stored.request)
+        with self._metrics.stage("keep"):
+            return self._keep(stored, result)
 
     def _with_files_read(self, stored: StoredRequest) -> StoredRequest:
         """The request with the text of its files, each read once and stored before anything is triaged on it."""
         waiting = [d for d in stored.request.documents if d.content_type != READABLE_CONTENT_TYPE and d.read_by is None]
         if not waiting:
             return stored
-        for file in self._store.unread_documents(stored.authorization_id):
-            begin = time.perf_counter()
-            read = self._documents.read(file.content, file.content_type)
-            self._store.keep_reading(stored.authorization_id, file.document_id, read)
-            self._metrics.time_document(time.perf_counter() - begin, readable=read.unread is None)
+        with self._metrics.stage("documents"):
+            for file in self._store.unread_documents(stored.authorization_id):
+                begin = time.perf_counter()
+                read = self._documents.read(file.content, file.content_type)
+                self._store.keep_reading(stored.authorization_id, file.document_id, read)
+                self._metrics.time_document(time.perf_counter() - begin, readable=read.unread is None)
         # Those of this revision alone: more may have come meanwhile, and belong to the next.
         now_read = {d.document_id: d for d in self._store.request(stored.authorization_id).request.documents}
         documents = tuple(now_read[document.document_id] for document in stored.request.documents)
@@ -359,7 +366,7 @@ class AuthorizationService:
             dead=dead,
         )
         if stored_now:
-            self._metrics.count_result(result)
+            self._metrics.count_result(result, held_for_audit=held)
             named = {"authorization_id": stored.authorization_id}
             _log.info("triaged %s: %s", stored.authorization_id, result.route.value, extra=named)
         return kept
