@@ -42,6 +42,7 @@ from serving import (
 from serving.deliverer import Deliverer
 from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
+from serving.due_gauges import DueGauges
 from serving.envelope_keys import envelope_of
 from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
@@ -51,6 +52,7 @@ from serving.key_store import KeyStore
 from serving.metrics import Metrics
 from serving.not_signed_in import answer_not_signed_in, answer_stale_form
 from serving.oidc import provider_of
+from serving.readiness import ReadinessCheck
 from serving.reading import OneAtATime, Reader, Triage
 from serving.request_rate import RequestRate
 from serving.safe_start import refuse_calls_without_keys
@@ -88,6 +90,7 @@ def create_app(
     reading = _reading(settings, triage, metrics)
     queue = JobQueue(store)
     metrics.watch_queue(queue.depth)
+    metrics.watch(DueGauges(store))
     service = AuthorizationService(
         store,
         reading.triage,
@@ -136,7 +139,7 @@ def create_app(
     app.state.deliveries = Deliveries(store)
     app.state.deliverer = Deliverer.of(settings, store, metrics=metrics) if deliver else None
     app.state.metrics = metrics
-    app.state.readiness = reading.readiness
+    app.state.readiness = ReadinessCheck(settings, store, documents, reading.readiness)
     app.include_router(api.router)
     app.include_router(events_api.router)
     app.include_router(intake_api.router)

@@ -199,6 +199,17 @@ def extract_command(
     raise typer.Exit(SOME_FAILED if failed else DONE)
 
 
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database's schema to what this version reads and writes."""
+    from serving.settings import load_settings
+    from serving.store import Store
+
+    store = Store.open(load_settings().database_url, migrate_always=True)
+    store.close()
+    typer.echo("the database has the newest schema")
+
+
 @app.command("serve")
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on (GREENLANE_HOST).")] = None,

@@ -17,6 +17,7 @@ from serving.intake_view import intake_view
 from serving.last_looks import looked
 from serving.people import SignedIn
 from serving.rendering import home_of, render_page
+from serving.request_id import current_request_id
 from serving.service import AuthorizationService, Case
 from serving.sights import case_opened
 from serving.single_keys import single_keys
@@ -76,6 +77,7 @@ def error_page(request: Request, status: int) -> HTMLResponse:
         who=who,
         status_code=status,
         phrase=HTTPStatus(status).phrase,
+        request_id=current_request_id(),
         home=home_of(who.person.role) if who is not None else "/",
     )
 

@@ -264,6 +264,7 @@ class ProblemBody(_Body):
     title: str
     status: int
     detail: str
+    request_id: str | None = None
     errors: list[FieldProblemBody] | None = None
 
 

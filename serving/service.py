@@ -134,18 +134,20 @@ class AuthorizationService:
         """
         now = self._clock()
         prefer = prefer or Preference()
-        new = self.new_request(body, now)
-        stored, created = self._store.accept(
-            new.authorization_id,
-            new.request,
-            new.documents,
-            content_hash=new.content_hash,
-            due_at=new.due_at,
-            audit_selected=new.audit_selected,
-            audit_probability=new.audit_probability,
-            now=now,
-            lease_for=self._lease_for(prefer, at_once=at_once),
-        )
+        with self._metrics.stage("parse"):
+            new = self.new_request(body, now)
+        with self._metrics.stage("store"):
+            stored, created = self._store.accept(
+                new.authorization_id,
+                new.request,
+                new.documents,
+                content_hash=new.content_hash,
+                due_at=new.due_at,
+                audit_selected=new.audit_selected,
+                audit_probability=new.audit_probability,
+                now=now,
+                lease_for=self._lease_for(prefer, at_once=at_once),
+            )
         return self._answer(stored, prefer, new=created, created=created, at_once=at_once)
 
     def new_request(self, body: bytes, now: datetime) -> NewRequest:
@@ -292,7 +294,8 @@ class AuthorizationService:
 
     def _failed(self, job: Job, error: str) -> StoredResult | None:
         """What follows an error of the machinery: another attempt later, or after the last one a nurse."""
-        _log.error("attempt %d to triage %s failed with %s", job.attempts, job.authorization_id, error)
+        named = {"authorization_id": job.authorization_id}
+        _log.error("attempt %d to triage %s failed with %s", job.attempts, job.authorization_id, error, extra=named)
         if job.attempts >= MOST_ATTEMPTS:
             return self._give_up(job, error)
         self._metrics.count_attempt("put_off")
@@ -301,7 +304,8 @@ class AuthorizationService:
 
     def _give_up(self, job: Job, error: str) -> StoredResult | None:
         """A nurse gets the request unread; the job is kept among the dead ones."""
-        _log.error("gave up on %s after %d attempts: %s", job.authorization_id, job.attempts, error)
+        named = {"authorization_id": job.authorization_id}
+        _log.error("gave up on %s after %d attempts: %s", job.authorization_id, job.attempts, error, extra=named)
         self._metrics.count_attempt("dead")
         try:
             stored = self._store.request(job.authorization_id)
@@ -371,18 +375,22 @@ class AuthorizationService:
 
     def _read_and_keep(self, stored: StoredRequest) -> StoredResult:
         stored = self._with_files_read(stored)
-        return self._keep(stored, self._read(stored.request))
+        with self._metrics.stage("read"):
+            result = self._read(stored.request)
+        with self._metrics.stage("keep"):
+            return self._keep(stored, result)
 
     def _with_files_read(self, stored: StoredRequest) -> StoredRequest:
         """The request with the text of its files, each read once and stored before anything is triaged on it."""
         waiting = [d for d in stored.request.documents if d.content_type != READABLE_CONTENT_TYPE and d.read_by is None]
         if not waiting:
             return stored
-        for file in self._store.unread_documents(stored.authorization_id):
-            begin = time.perf_counter()
-            read = self._documents.read(file.content, file.content_type)
-            self._store.keep_reading(stored.authorization_id, file.document_id, read)
-            self._metrics.time_document(time.perf_counter() - begin, readable=read.unread is None)
+        with self._metrics.stage("documents"):
+            for file in self._store.unread_documents(stored.authorization_id):
+                begin = time.perf_counter()
+                read = self._documents.read(file.content, file.content_type)
+                self._store.keep_reading(stored.authorization_id, file.document_id, read)
+                self._metrics.time_document(time.perf_counter() - begin, readable=read.unread is None)
         # Those of this revision alone: more may have come meanwhile, and belong to the next.
         now_read = {d.document_id: d for d in self._store.request(stored.authorization_id).request.documents}
         documents = tuple(now_read[document.document_id] for document in stored.request.documents)
@@ -427,8 +435,9 @@ class AuthorizationService:
             dead=dead,
         )
         if stored_now:
-            self._metrics.count_result(result)
-            _log.info("triaged %s: %s", stored.authorization_id, result.route.value)
+            self._metrics.count_result(result, held_for_audit=held)
+            named = {"authorization_id": stored.authorization_id}
+            _log.info("triaged %s: %s", stored.authorization_id, result.route.value, extra=named)
         return kept
 
     def _read(self, request: AuthorizationRequest) -> TriageResult:

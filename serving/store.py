@@ -168,6 +168,16 @@ class Store:
             if not is_migrated(session.connection()):
                 raise StoreUnavailableError("the database has another schema; run greenlane serve --migrate")
 
+    def check_writable(self) -> None:
+        """Raise StoreUnavailableError unless something can be written: a full disk and a read-only file let reads pass."""
+        with self.writing() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                # It says so itself; a write of ours would wait for a migration that is running.
+                if session.scalar(text("SHOW transaction_read_only")) == "on":
+                    raise StoreUnavailableError("the database answers: it is read-only")
+            else:
+                session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
     @_again_on_conflict
     def accept(
         self,
