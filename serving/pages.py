@@ -52,7 +52,7 @@ def case(
         "case.html",
         who=who,
         here="/",
-        view=case_view(found, now, alone=alone),
+        view=case_view(found, alone=alone),
         work=work_view(room.actions, found, who, now=now, done=done),
         keys_on=single_keys(request, who),
         opened=opened,

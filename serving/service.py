@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from features.errors import OffsetError, RequestRefusedError
 from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_request, refusal, to_documents
 from features.types import AuthorizationRequest, Document
-from models.clocks import due_at
+from models.clocks import due_at, earliest_due
 from models.result import result_to_json, trace_to_json
 from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
@@ -121,12 +121,14 @@ class AuthorizationService:
         now = self._clock()
         request, documents, clock_given = _parse(body, now)
         prefer = prefer or Preference()
+        due = earliest_due(request)
         stored, created = self._store.accept(
             self._next_id(),
             request,
             documents,
             content_hash=fingerprint(request, documents, clock_given=clock_given),
-            due_at=due_at(request),
+            due_at=due.due_at,
+            due=due,
             audit_selected=self._draw() < self._audit_share,
             audit_probability=self._audit_share,
             now=now,

@@ -23,7 +23,8 @@ import serving.key_tables  # noqa: F401  (its tables belong to the schema)
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
-from models.types import Route, TriageResult
+from models.types import DueTime, Route, TriageResult
+from serving.case_clock import information_came, recompute_due, set_clock
 from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
 from serving.documents.read_document import ReadDocument
@@ -169,6 +170,7 @@ class Store:
         *,
         content_hash: str,
         due_at: datetime,
+        due: DueTime | None = None,
         audit_selected: bool,
         audit_probability: float,
         now: datetime,
@@ -176,7 +178,8 @@ class Store:
     ) -> tuple[StoredRequest, bool]:
         """Store a request with the job to triage it, or find the one already stored under its external id.
 
-        ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
+        ``due`` says what made it due at ``due_at``. ``audit_selected`` was drawn with ``audit_probability``; both stay as
+        they are. Returns the stored request and
         whether it is new. Raises ContentConflictError where the stored one has other content.
         """
         with self.writing() as session:
@@ -216,6 +219,8 @@ class Store:
                 audit_selected=audit_selected,
                 audit_probability=audit_probability,
             )
+            if due is not None:
+                set_clock(row, due)
             session.add(row)
             session.flush()
             _add_documents(session, authorization_id, documents, first_position=0, revision=1, now=now)
@@ -260,6 +265,7 @@ class Store:
                     session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
                 )
                 session.flush()
+                information_came(session, row, now=now)
                 record_event(session, row, EventKind.DOCUMENTS_ADDED, at=now)
             stored = stored_request(session, row)
             if new:
@@ -355,7 +361,7 @@ class Store:
             session.add(row)
             if authorization.revision == stored.revision:
                 authorization.status = "triaged"
-                authorization.due_at = result.due_at
+                recompute_due(session, authorization, now=now)
                 authorization.route = result.route.value
                 authorization.reason_code = result.reasons[0].code
                 authorization.reason_message = result.reasons[0].message
