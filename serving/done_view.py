@@ -37,6 +37,9 @@ DONE_WORDS = {
     ActionKind.DETERMINED_ADVERSELY: "recorded an adverse determination",
     ActionKind.WITHDRAWN: "recorded that the provider withdrew",
     ActionKind.REOPENED: "opened this case again",
+    ActionKind.EXTENDED: "took more time",
+    ActionKind.MADE_EXPEDITED: "made this case expedited",
+    ActionKind.NOT_EXPEDITED: "did not grant expedited review",
 }
 """What somebody did, after their name."""
 
@@ -49,6 +52,9 @@ _BANNER_WORDS = {
     ActionKind.DETERMINED_ADVERSELY: "Adverse determination recorded on",
     ActionKind.WITHDRAWN: "Withdrawn:",
     ActionKind.REOPENED: "Opened again:",
+    ActionKind.EXTENDED: "More time taken for",
+    ActionKind.MADE_EXPEDITED: "Made expedited:",
+    ActionKind.NOT_EXPEDITED: "Standard time for",
     ActionKind.NOTED: "Note kept on",
     ActionKind.FACT_CORRECTED: "Correction kept on",
 }
@@ -213,6 +219,8 @@ def _text(action: CaseAction, documents: Sequence[Document]) -> str:
         ]
         agreed = f"{content['agreed_by']} agreed {HOW_AGREED[content['agreed_how']]} on {content['agreed_on']}"
         return f"{', '.join(part for part in parts if part)}. {agreed}."
+    if action.kind in (ActionKind.EXTENDED, ActionKind.NOT_EXPEDITED):
+        return str(content["letter"])
     return str(next((content[name] for name in _READ_ALOUD if content.get(name)), ""))
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from features.errors import RequestRefusedError
 from features.request import parse_request
 from features.types import AuthorizationRequest
-from models.clocks import due_at
+from models.clocks import earliest_due
+from models.types import DueTime
 from serving.json_body import parse_json
 from serving.records import ReceivedDocument, fingerprint, received_documents
 
@@ -17,7 +18,7 @@ from serving.records import ReceivedDocument, fingerprint, received_documents
 @dataclass(frozen=True, slots=True)
 class NewRequest:
     """A request with the bytes of its documents. ``content_hash`` tells whether a repeat says the same; ``audit_selected``
-    was drawn with ``audit_probability`` and is only kept where the request is new.
+    was drawn with ``audit_probability`` and is only kept where the request is new. ``due`` says what made ``due_at``.
     """
 
     authorization_id: str
@@ -27,6 +28,7 @@ class NewRequest:
     due_at: datetime
     audit_selected: bool
     audit_probability: float
+    due: DueTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,20 @@ class ParsedRequest:
     request: AuthorizationRequest
     documents: tuple[ReceivedDocument, ...]
     clock_given: bool
-    due_at: datetime
+    due: DueTime
 
     def numbered(self, next_id: Callable[[], str], *, audit_selected: bool, audit_probability: float) -> NewRequest:
         """The request with an id of its own and its draw for the blind audit."""
         content_hash = fingerprint(self.request, self.documents, clock_given=self.clock_given)
         return NewRequest(
-            next_id(), self.request, self.documents, content_hash, self.due_at, audit_selected, audit_probability
+            next_id(),
+            self.request,
+            self.documents,
+            content_hash,
+            self.due.due_at,
+            audit_selected,
+            audit_probability,
+            self.due,
         )
 
 
@@ -58,9 +67,9 @@ def parsed_request(body: bytes, now: datetime) -> ParsedRequest:
     )
 
 
-def due_or_refused(request: AuthorizationRequest) -> datetime:
+def due_or_refused(request: AuthorizationRequest) -> DueTime:
     """When a decision is due. Raises RequestRefusedError where that is past the year 9999."""
     try:
-        return due_at(request)
+        return earliest_due(request)
     except OverflowError:
         raise RequestRefusedError((("received_at", "is too far from now"),)) from None

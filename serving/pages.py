@@ -54,7 +54,7 @@ def case(
         "case.html",
         who=who,
         here="/",
-        view=case_view(found, now, alone=alone),
+        view=case_view(found, alone=alone),
         intake=intake_view(room.store, authorization_id),
         work=work_view(room.actions, found, who, now=now, done=done),
         keys_on=single_keys(request, who),

@@ -143,6 +143,7 @@ class AuthorizationService:
                 new.documents,
                 content_hash=new.content_hash,
                 due_at=new.due_at,
+                due=new.due,
                 audit_selected=new.audit_selected,
                 audit_probability=new.audit_probability,
                 now=now,

@@ -24,7 +24,8 @@ import serving.key_tables  # noqa: F401  (their tables belong to the schema)
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
-from models.types import Route, TriageResult
+from models.types import DueTime, Route, TriageResult
+from serving.case_clock import information_came, recompute_due
 from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine
 from serving.documents.read_document import ReadDocument
@@ -187,6 +188,7 @@ class Store:
         *,
         content_hash: str,
         due_at: datetime,
+        due: DueTime | None = None,
         audit_selected: bool,
         audit_probability: float,
         now: datetime,
@@ -194,11 +196,12 @@ class Store:
     ) -> tuple[StoredRequest, bool]:
         """Store a request with the job to triage it, or find the one already stored under its external id.
 
-        ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
+        ``due`` says what made it due at ``due_at``. ``audit_selected`` was drawn with ``audit_probability``; both stay as
+        they are. Returns the stored request and
         whether it is new. Raises ContentConflictError where the stored one has other content.
         """
         new = NewRequest(
-            authorization_id, request, tuple(documents), content_hash, due_at, audit_selected, audit_probability
+            authorization_id, request, tuple(documents), content_hash, due_at, audit_selected, audit_probability, due
         )
         with self.writing() as session:
             row, created = self.accept_within(session, new, now=now, lease_for=lease_for)
@@ -288,6 +291,7 @@ class Store:
                 revision = begin_revision(session, row, leased_by=lease_for(request), now=now)
                 _add_documents(session, authorization_id, new, first_position=len(known), revision=revision, now=now)
                 session.flush()
+                information_came(session, row, now=now)
                 record_event(session, row, EventKind.DOCUMENTS_ADDED, at=now)
                 return replace(earlier, request=request, revision=revision), True
             return earlier, False
@@ -384,7 +388,7 @@ class Store:
             session.add(row)
             if authorization.revision == stored.revision:
                 authorization.status = "triaged"
-                authorization.due_at = result.due_at
+                recompute_due(session, authorization, now=now)
                 authorization.route = result.route.value
                 authorization.reason_code = result.reasons[0].code
                 authorization.reason_message = result.reasons[0].message

@@ -15,10 +15,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from features.lexicon import Lexicon
-from serving.action_forms import HOW_AGREED, PEER_TO_PEER, FormContext
+from serving.action_forms import ASKED_BY, HOW_AGREED, PEER_TO_PEER, FormContext
 from serving.case_actions import CaseActions
 from serving.case_rules import has_read, refusal
 from serving.case_standing import Standing, case_row, standing_of
+from serving.clock_view import ClockView, clock_view
 from serving.corrections import FLAGS
 from serving.done_view import (
     DONE_WORDS,
@@ -31,7 +32,14 @@ from serving.done_view import (
     name_of,
     names_of,
 )
-from serving.letters import Asked, answer_by, information_request, referral_summary
+from serving.letters import (
+    WHY_EXTENDED,
+    WHY_NOT_EXPEDITED,
+    Asked,
+    answer_by,
+    information_request,
+    referral_summary,
+)
 from serving.people import Person, SignedIn
 from serving.request_updates import RequestUpdate, updates_of
 from serving.roles import Permission
@@ -106,9 +114,11 @@ class WorkView:
     colleagues: tuple[Person, ...]
     told: str
     banner: Banner | None
+    clock: ClockView
     flags: tuple[str, ...] = FLAGS
     how_agreed: Mapping[str, str] = field(default_factory=lambda: HOW_AGREED)
     peer_to_peer: Mapping[str, str] = field(default_factory=lambda: PEER_TO_PEER)
+    asked_by: Mapping[str, str] = field(default_factory=lambda: ASKED_BY)
 
     def form(self, name: str) -> FormView:
         """The form of this name; an empty one where nothing is known about it."""
@@ -132,11 +142,14 @@ def work_view(
         drafts = _drafts(session, who.person.person_id, row.authorization_id)
         received = documents_received(session, row.authorization_id)
         updates = updates_of(session, row)
+        clock = clock_view(session, row, now)
         banner = banner_of(session, row.tenant, done, who.person, names, now) if done else None
     result = json.loads(case.latest.trace)
     works = who.person.may(Permission.WORK_ON_CASES)
     refused = {kind: refusal(kind, standing, who.person, now=now) for kind in ActionKind}
     may = frozenset(kind.value for kind, why in refused.items() if why is None) if works else frozenset()
+    if not clock.grounds:
+        may -= {ActionKind.EXTENDED.value}
     lines = [
         done_line(action, standing, who.person, names, now, case.stored.request.documents)
         for action in standing.actions
@@ -159,7 +172,7 @@ def work_view(
         why_not=(refused[ActionKind.APPROVED] or "") if works and undecided else "",
         standing_words=_standing_words(standing, now),
         drafts=frozenset(drafts),
-        forms={**_prefilled(case, result, now), **drafts, **(typed or {})},
+        forms={**_prefilled(case, result, clock, now), **drafts, **(typed or {})},
         service_words=_units(service.units),
         criteria=_choices(result),
         evidence=_evidence(result),
@@ -172,6 +185,7 @@ def work_view(
         colleagues=tuple(person for person in names.values() if person.active and person.may(Permission.WORK_ON_CASES)),
         told=_told(case, standing, now),
         banner=banner,
+        clock=clock,
     )
 
 
@@ -235,12 +249,14 @@ def _units(units: float | None) -> str:
     return "1 unit" if units == 1 else f"{units:g} units"
 
 
-def _prefilled(case: Case, result: Mapping[str, Any], now: datetime) -> dict[str, FormView]:
-    by = answer_by(datetime.fromisoformat(result["due_at"]), now)
+def _prefilled(case: Case, result: Mapping[str, Any], clock: ClockView, now: datetime) -> dict[str, FormView]:
+    by = answer_by(clock.due_at, now)
     questions = list(dict.fromkeys(missing["ask"] for missing in result["missing"]))
     letter = information_request(asked(case), questions, by)
     return {
         "request_information": FormView({"letter": letter, "answer_by": by.isoformat()}),
+        "extend": FormView({"days": str(clock.most_days), "ground": "information_needed", "reason": WHY_EXTENDED}),
+        "not_expedited": FormView({"told_on": now.date().isoformat(), "reason": WHY_NOT_EXPEDITED}),
         "refer": FormView({"summary": referral_summary([each for each in result["criteria"] if each["needed"]])}),
     }
 

@@ -27,6 +27,7 @@ from serving.cookies import COOKIE
 from serving.errors import PersonRefusedError, UnknownAuthorizationError, UnknownDocumentError, UnknownPersonError
 from serving.key_store import KeyStore
 from serving.last_looks import looked
+from serving.near_duplicates import has_near_duplicate
 from serving.people import Person, SignedIn
 from serving.roles import PERMISSIONS, Role
 from serving.settings import Settings
