@@ -437,7 +437,7 @@ class Store:
         """What is known of a request before it is triaged. Raises UnknownAuthorizationError."""
         with self.reading() as session:
             row = self._row(session, authorization_id)
-            return Received(row.authorization_id, row.external_id, row.due_at)
+            return Received(row.authorization_id, row.external_id, row.due_at, row.work == Work.CANCELLED)
 
     def result(self, authorization_id: str) -> StoredResult | None:
         """The result of the current revision, None while there is none. Raises UnknownAuthorizationError."""

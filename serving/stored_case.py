@@ -38,11 +38,12 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What is known of an accepted request before it is triaged. ``due_at`` is UTC."""
+    """What is known of an accepted request before it is triaged. ``due_at`` is UTC; nothing is due once ``cancelled``."""
 
     authorization_id: str
     external_id: str
     due_at: datetime
+    cancelled: bool
 
 
 @dataclass(frozen=True, slots=True)

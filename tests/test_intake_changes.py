@@ -20,6 +20,8 @@ from sqlalchemy import select, update
 from models.types import Route
 from serving.app import create_app
 from serving.batch_tables import IdempotencyKeyRow, RequestVersionRow
+from serving.job_tables import JobRow
+from serving.outbox import Outbox
 from serving.roles import Role
 from serving.settings import Settings
 from serving.tables import AuthorizationRow, TrailRow
@@ -355,3 +357,91 @@ def test_a_note_never_stands_in_the_trail_of_an_update(client: TestClient) -> No
     client.put(f"/v1/authorizations/{case}", json=update_body(description="secretword"))
     assert "secretword" not in json.dumps(trail(client))
     assert NOTE not in json.dumps(trail(client))
+
+
+LATER = {"Prefer": "respond-async"}
+
+
+def triage_all(client: TestClient) -> None:
+    app = client.app
+    assert isinstance(app, FastAPI)
+    while (job := app.state.queue.take()) is not None:
+        app.state.service.work(job)
+
+
+@pytest.fixture
+def waiting(build: Build) -> Iterator[TestClient]:
+    """A client of a service in which nothing is triaged but what is answered at once."""
+    with TestClient(build(workers=0), base_url="http://localhost") as client:
+        yield client
+
+
+def jobs_of(client: TestClient, case: str) -> list[tuple[int, str]]:
+    store = client.app.state.store  # type: ignore[attr-defined]  # it is the FastAPI
+    with store.reading() as session:
+        rows = session.execute(
+            select(JobRow.revision, JobRow.state).where(JobRow.authorization_id == case).order_by(JobRow.revision)
+        )
+        return [(row.revision, row.state) for row in rows]
+
+
+def test_an_update_may_be_answered_later_and_its_repeat_tells_the_result(waiting: TestClient) -> None:
+    case = sent(waiting)
+    first = waiting.put(f"/v1/authorizations/{case}", json=update_body(units=2), headers={**KEY, **LATER})
+    assert (first.status_code, first.json()["status"]) == (202, "received")
+    assert first.headers["preference-applied"] == "respond-async"
+    assert jobs_of(waiting, case) == [(1, "done"), (2, "waiting")]
+    again = waiting.put(f"/v1/authorizations/{case}", json=update_body(units=2), headers=KEY)
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    triage_all(waiting)
+    late = waiting.put(f"/v1/authorizations/{case}", json=update_body(units=2), headers=KEY)
+    assert (late.status_code, late.json()) == (200, waiting.get(f"/v1/authorizations/{case}").json())
+    assert late.headers["idempotent-replayed"] == "true"
+    assert jobs_of(waiting, case) == [(1, "done"), (2, "done")]
+
+
+def test_a_repeat_of_what_newer_content_overtook_is_answered_with_the_newest_result(waiting: TestClient) -> None:
+    new = waiting.post("/v1/authorizations", json=request_body(), headers={**KEY, **LATER})
+    case = new.json()["authorization_id"]
+    assert new.status_code == 202
+    assert waiting.put(f"/v1/authorizations/{case}", json=update_body(units=2), headers=LATER).status_code == 202
+    assert jobs_of(waiting, case) == [(1, "done"), (2, "waiting")]
+    triage_all(waiting)
+    again = waiting.post("/v1/authorizations", json=request_body(), headers=KEY)
+    assert (again.status_code, again.json()) == (200, waiting.get(f"/v1/authorizations/{case}").json())
+
+
+def test_a_waiting_request_that_is_cancelled_ends_quietly(waiting: TestClient) -> None:
+    case = waiting.post("/v1/authorizations", json=request_body(), headers=LATER).json()["authorization_id"]
+    assert waiting.post(f"/v1/authorizations/{case}/cancellation", json={"reason": "other"}).status_code == 200
+    who = add_person(waiting.app, Role.NURSE)  # type: ignore[arg-type]  # it is the FastAPI
+    sign_in_again(waiting, who)
+    page = waiting.get(f"/cases/{case}", headers={"accept": "text/html"})
+    assert page.status_code == 202
+    assert "No decision is due any more." in page.text
+    assert 'class="due' not in page.text
+    triage_all(waiting)
+    assert jobs_of(waiting, case) == [(1, "done")]
+    result = waiting.get(f"/v1/authorizations/{case}").json()
+    assert (result["route"], result["reasons"][-1]["code"]) == ("nurse_review", "cancelled")
+    page = waiting.get(f"/cases/{case}", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert "No decision is due any more." in page.text
+    assert 'class="due' not in page.text
+    store = waiting.app.state.store  # type: ignore[attr-defined]  # as above
+    Outbox(store).release(now=datetime.now(UTC))
+    kinds = [event["kind"] for event in waiting.get("/v1/events").json()["items"]]
+    assert kinds == ["authorization.cancelled"]
+
+
+def test_the_page_of_an_updated_case_waits_for_its_result_and_says_what_changed(waiting: TestClient) -> None:
+    case = sent(waiting)
+    waiting.put(f"/v1/authorizations/{case}", json=update_body(units=2), headers=LATER)
+    who = add_person(waiting.app, Role.NURSE)  # type: ignore[arg-type]  # it is the FastAPI
+    sign_in_again(waiting, who)
+    assert waiting.get(f"/cases/{case}", headers={"accept": "text/html"}).status_code == 202
+    triage_all(waiting)
+    page = waiting.get(f"/cases/{case}", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert "units: 1 → 2" in page.text
