@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -37,6 +37,7 @@ from serving import (
     webhook_pages,
     worklist_pages,
 )
+from serving.clock_alarms import AlarmWatch, alarm_counts
 from serving.deliverer import Deliverer
 from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
@@ -86,6 +87,7 @@ def create_app(
     reading = _reading(settings, triage, metrics)
     queue = JobQueue(store)
     metrics.watch_queue(queue.depth)
+    metrics.watch_clocks(lambda: alarm_counts(store, datetime.now(UTC)))
     service = AuthorizationService(
         store,
         reading.triage,
@@ -182,6 +184,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     workers.start()
     stopping = threading.Event()
     delivering = _deliver(app.state.deliverer, stopping)
+    _watch_clocks(app.state.store, app.state.settings.alarm_minutes, stopping)
     yield
     stopping.set()
     workers.stop(app.state.settings.stop_seconds)
@@ -196,6 +199,12 @@ def _deliver(deliverer: Deliverer | None, stopping: threading.Event) -> threadin
     thread = threading.Thread(target=deliverer.run, args=(stopping,), name="webhooks", daemon=True)
     thread.start()
     return thread
+
+
+def _watch_clocks(store: Store, minutes: int, stopping: threading.Event) -> None:
+    if minutes:
+        watch = AlarmWatch(store, every=timedelta(minutes=minutes))
+        threading.Thread(target=watch.run, args=(stopping,), name="clocks", daemon=True).start()
 
 
 def _answer_errors(app: FastAPI) -> None:

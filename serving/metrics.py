@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from models.types import Route, TriageResult
+from serving.clock_alarms import AlarmCounts
 from serving.errors import StoreUnavailableError
 from serving.jobs import QueueDepth
 
@@ -40,6 +41,30 @@ class _QueueGauges(Collector):
         seconds = (datetime.now(UTC) - depth.oldest).total_seconds() if depth.oldest else 0.0
         oldest.add_metric([], max(0.0, seconds))
         yield from (jobs, oldest)
+
+
+class _ClockGauges(Collector):
+    """The clocks of cases without an answer, counted when asked; the same from every process of the one database."""
+
+    def __init__(self, counts: Callable[[], AlarmCounts]) -> None:
+        self._counts = counts
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """What :meth:`collect` gives, without values."""
+        label = ["urgency"]
+        yield GaugeMetricFamily("greenlane_clocks_overdue", "Cases without an answer, past their time.", labels=label)
+        yield GaugeMetricFamily("greenlane_clocks_soon", "Cases within the rule's alarm before it.", labels=label)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Nothing where the database cannot be asked."""
+        try:
+            counts = self._counts()
+        except StoreUnavailableError:
+            return
+        for gauge, by_urgency in zip(self.describe(), (counts.overdue, counts.soon), strict=True):
+            for urgency, count in by_urgency.items():
+                gauge.add_metric([urgency], count)
+            yield gauge
 
 
 class Metrics:
@@ -101,6 +126,10 @@ class Metrics:
     def watch_queue(self, depth: Callable[[], QueueDepth]) -> None:
         """Give the queue's depth with every scrape."""
         self._registry.register(_QueueGauges(depth))
+
+    def watch_clocks(self, counts: Callable[[], AlarmCounts]) -> None:
+        """Give with every scrape how many clocks raise an alarm."""
+        self._registry.register(_ClockGauges(counts))
 
     def count_attempt(self, end: str) -> None:
         """Count an attempt that ended: ``done``, ``put_off``, ``handed_back`` or ``dead``."""
