@@ -39,6 +39,7 @@ from serving import (
     webhook_pages,
     worklist_pages,
 )
+from serving.clock_alarms import AlarmWatch
 from serving.deliverer import Deliverer
 from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
@@ -190,6 +191,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     workers.start()
     stopping = threading.Event()
     delivering = _deliver(app.state.deliverer, stopping)
+    _watch_clocks(app.state.store, app.state.settings.alarm_minutes, stopping)
     yield
     stopping.set()
     workers.stop(app.state.settings.stop_seconds)
@@ -204,6 +206,12 @@ def _deliver(deliverer: Deliverer | None, stopping: threading.Event) -> threadin
     thread = threading.Thread(target=deliverer.run, args=(stopping,), name="webhooks", daemon=True)
     thread.start()
     return thread
+
+
+def _watch_clocks(store: Store, minutes: int, stopping: threading.Event) -> None:
+    if minutes:
+        watch = AlarmWatch(store, every=timedelta(minutes=minutes))
+        threading.Thread(target=watch.run, args=(stopping,), name="clocks", daemon=True).start()
 
 
 def _answer_errors(app: FastAPI) -> None:

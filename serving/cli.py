@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from serving.audit_cli import audit_app
 from serving.backup_commands import backup, restore
+from serving.clock_commands import clocks_due
 from serving.doctor_command import doctor
 from serving.encryption_commands import encryption_app
 from serving.job_commands import jobs_app, work_command
@@ -72,6 +73,7 @@ app.add_typer(policies_app, name="policies")
 app.add_typer(evaluate_app, name="evaluate")
 clocks_app = typer.Typer(help="When decisions are due: turnaround rules.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(clocks_app, name="clocks")
+clocks_app.command("due")(clocks_due)
 export_app = typer.Typer(help="Write what the store holds to files.", no_args_is_help=True, rich_markup_mode=None)
 import_app = typer.Typer(help="Take into the store what was decided elsewhere.", no_args_is_help=True)
 fast_track_app = typer.Typer(

@@ -80,6 +80,13 @@ class Settings(BaseModel):
         title="GREENLANE_TURNAROUND",
         description="Folder of turnaround rules beside the packaged ones (docs/clocks.md).",
     )
+    alarm_minutes: int = Field(
+        default=15,
+        ge=0,
+        le=1440,
+        title="GREENLANE_ALARM_MINUTES",
+        description="So often `greenlane serve` writes to its log how many decisions are overdue or due soon; `0`: never.",
+    )
     undo_minutes: int = Field(
         default=5,
         ge=0,

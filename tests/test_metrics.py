@@ -21,7 +21,7 @@ from models.types import TriageResult
 from models.versions import pipeline_version
 from serving import cli
 from serving.app import create_app
-from serving.due_gauges import count_due
+from serving.clock_alarms import alarm_counts
 from serving.metrics import STAGES
 from serving.settings import Settings
 
@@ -105,7 +105,7 @@ def test_a_case_that_was_fast_tracked_is_never_overdue(build: Callable[..., Test
     client = build()
     client.post("/v1/authorizations", json=request_body(received_at="2026-01-05T10:00:00Z"))
     store = client.app.state.store  # type: ignore[attr-defined]  # an ASGI app's type has no state
-    assert sum(count_due(store, now=datetime.now(UTC)).overdue.values()) == 0
+    assert sum(alarm_counts(store, datetime.now(UTC)).overdue.values()) == 0
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: str(rule["alert"]))
