@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from serving.errors import StoreUnavailableError
 from serving.highlights import NUL_PICTURE
@@ -123,6 +124,8 @@ def database_errors() -> Iterator[None]:
     """Turn what the driver says about an unusable database into StoreUnavailableError; mistakes of ours pass."""
     try:
         yield
+    except NoConnectionFreeError:
+        raise StoreUnavailableError("every connection to the database is in use") from None
     except StatementError as error:
         if isinstance(error.orig, StoreUnavailableError):
             # Raised while a value was being sealed: SQLAlchemy wraps what its column types raise.

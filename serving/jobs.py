@@ -34,7 +34,12 @@ LEASE = timedelta(seconds=30)
 """So long a job stays with whoever took it unless the lease is renewed; that happens three times in it."""
 
 MOST_ATTEMPTS = 3
-"""After so many attempts that ended with the process dead or with an error that is not the request's, a nurse gets it."""
+"""After so many attempts that ended with an error that is not the request's, a nurse gets it."""
+
+MOST_LOST = 10
+"""After so many attempts of which nobody was left to say anything, too. More of these: a process that is killed takes along
+everything it has in hand, also what only waits there for its turn, and notes are read in other processes than these.
+"""
 
 _FIRST_WAIT = timedelta(seconds=2)
 _LONGEST_WAIT = timedelta(minutes=5)

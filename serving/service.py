@@ -33,7 +33,7 @@ from serving.errors import (
     ServingError,
     StoreUnavailableError,
 )
-from serving.jobs import MOST_ATTEMPTS, Job, JobQueue
+from serving.jobs import MOST_ATTEMPTS, MOST_LOST, Job, JobQueue
 from serving.json_body import parse_json
 from serving.metrics import Metrics
 from serving.near_duplicates import has_near_duplicate
@@ -275,7 +275,7 @@ class AuthorizationService:
         """
         with self._queue.in_hand(job):
             try:
-                if job.attempts > MOST_ATTEMPTS:
+                if job.attempts > (MOST_LOST if job.error is None else MOST_ATTEMPTS):
                     return self._give_up(job, job.error or PROCESS_ENDED)
                 stored = stored or self._store.request(job.authorization_id)
                 if stored.revision != job.revision:

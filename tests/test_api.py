@@ -24,6 +24,7 @@ from models.types import Route, TriageResult
 from serving.app import create_app
 from serving.job_list import dead_jobs
 from serving.job_tables import JobRow
+from serving.jobs import MOST_LOST
 from serving.schemas import CaseListBody, TriageResultBody
 from serving.settings import Settings
 from serving.ulid import is_ulid
@@ -426,14 +427,14 @@ def test_a_request_that_kills_the_process_every_time_ends_with_a_nurse_unread(bu
         raise Killed
 
     crashing = build(counting)
-    for _ in range(3):
+    for _ in range(MOST_LOST):
         with pytest.raises(Killed):
             crashing.state.service.submit(_bytes(request_body()))
         let_leases_end(crashing)
     submission = crashing.state.service.submit(_bytes(request_body()))
 
     assert '"code":"system_error"' in submission.result
-    assert readings == 3
+    assert readings == MOST_LOST
     assert [job.error for job in dead_jobs(crashing.state.store)] == ["process_ended"]
 
 
