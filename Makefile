@@ -10,6 +10,8 @@ READY := $(VENV)/.ready
 DEMO ?= --n 8000 --target 0.05 --calibration-limit 0.05
 # What make test-postgresql stores in: a PostgreSQL started for it, or the URL of one.
 DATABASE ?= postgresql
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --extra serving --extra ocr pyproject.toml --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
 SAMPLES := data_samples/requests.jsonl
 
 .PHONY: help setup demo serve train test test-postgresql test-slow bench check format lock clean
@@ -62,9 +64,9 @@ format: $(READY) ## bring the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: $(READY) ## renew requirements.lock from pyproject.toml (needs uv on the PATH)
-	uv pip compile --universal --python-version 3.11 --extra serving --extra ocr --extra training --group dev --group browser \
-		pyproject.toml --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
+lock: $(READY) ## renew requirements.lock and the container's from pyproject.toml (needs uv on the PATH)
+	$(COMPILE) --extra training --group dev --group browser -o requirements.lock
+	$(COMPILE) --extra postgresql -o docs/deploy/requirements.lock
 
 clean: ## remove the environment and everything the demo made
 	rm -rf $(VENV) .greenlane build *.egg-info

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from features.measurements import Measurement
 from features.numbers import lowered
+from features.stretches import matches_near, places
 
 _REACH = 56
 _VALUE = (
@@ -158,6 +159,12 @@ def _gases(lower: str, measured: Sequence[Measurement]) -> Iterator[Measurement]
                 yield Measurement(name, match.start(), end, start, end, value, unit)
 
 
+def _is_on_room_air_at_home(lower: str) -> bool:
+    around = places(("home", "base", "chronic"), lower, 0, len(lower))
+    near = matches_near(_ROOM_AIR_AT_HOME, around, lower, _REACH, _REACH, 0, len(lower))
+    return next(near, None) is not None
+
+
 def _flows(lower: str) -> Iterator[Measurement]:
     home: float | None = None
     current: list[Measurement] = []
@@ -175,7 +182,7 @@ def _flows(lower: str) -> Iterator[Measurement]:
         current.append(
             Measurement("oxygen_flow", match.start(), match.end(), match.start(), match.end(), value, "L/min")
         )
-    if current and home is None and _ROOM_AIR_AT_HOME.search(lower):
+    if current and home is None and _is_on_room_air_at_home(lower):
         home = 0.0
     if home is not None:
         for one in current:

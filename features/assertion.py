@@ -103,23 +103,24 @@ class AssertionEngine:
         """The assertion of each target, in the order of ``targets``. Sentences without a target are not looked at."""
         starts = [start for start, _ in sentences]
         section_ends = [section.end for section in sections]
-        readings: dict[tuple[int, int, int], _Reading] = {}
-        found: list[Assertion] = []
-        for target in targets:
+        found = [_PLAIN] * len(targets)
+        reading: _Reading | None = None
+        read: tuple[int, int, int] | None = None
+        # In the order they stand, so that of all cues only those around the last target are kept.
+        for index in sorted(range(len(targets)), key=lambda index: targets[index].start):
+            target = targets[index]
             number = bisect_right(starts, target.start) - 1
             place = bisect_right(section_ends, target.start)
             if number < 0 or place >= len(sections):
-                found.append(_PLAIN)  # a span of white space alone
-                continue
+                continue  # a span of white space alone
             section = sections[place]
             first = bisect_right(tokens.ends, target.start)
             key = (number, place, first // _WINDOW)
-            if key not in readings:
-                readings[key] = self._read(tokens, sentences, number, section, first)
-            reading = readings[key]
+            if reading is None or key != read:
+                reading, read = self._read(tokens, sentences, number, section, first), key
             set_by = _apply(tokens, reading, first, target)
             self._imply(tokens, section, reading, target, set_by)
-            found.append(_assertion(set_by))
+            found[index] = _assertion(set_by)
         return found
 
     def _read(

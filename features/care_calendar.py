@@ -20,6 +20,7 @@ from functools import cache
 from features.dates import DateMention
 from features.measurements import Measurement
 from features.numbers import WORD_NUMBER, lowered, to_number
+from features.stretches import matches_near, places, places_of
 
 ORDERED = frozenset({"nursing_visits_per_week", "therapy_sessions_per_week"})
 """Numbers that are orders: that they lie ahead takes nothing from them."""
@@ -62,7 +63,11 @@ _NOT_A_STAY = re.compile(
     r"(?:expect\w*|anticipat\w*|estimat\w*|project\w*|requir\w*|need\w*|minimum|at least|must|observation|obs|goal|est)"
     r"[^.;\n]{0,24}$"
 )
-_INPATIENT_WORD = re.compile(rf"(?<![a-z]){_INPATIENT}(?![a-z])")
+# A pattern that begins with a plain letter scans fastest, so the lookbehind stands after it.
+_INPATIENT_WORD = re.compile(r"i(?<![a-z].)(?:n-?patient|npt|\.?p\.?)(?![a-z])")
+_NIGHT_WORDS = ("night", "mn")
+_LONGEST_NIGHTS = 120
+"""More characters than the longest way to count nights or days in hospital has."""
 _NOT_COUNTED = re.compile(
     r"(?<![a-z])(?<!no )(?<!zero )(?<!without )(?:obs(?:ervation|erved)?|required|needed|rule|requirement)(?![a-z])"
 )
@@ -89,8 +94,9 @@ def find_care_calendar(text: str, dates: Sequence[DateMention], today: date | No
     lower = lowered(text)
     days = [mention for mention in dates if mention.precision == "day"]
     found: list[Measurement] = []
-    if _INPATIENT_WORD.search(lower):
-        found += _stays(lower, days)
+    inpatient = places_of(_INPATIENT_WORD, lower, 0, len(lower))
+    if inpatient:
+        found += _stays(lower, days, inpatient)
     if "snf" in lower or "skilled" in lower or "nursing facility" in lower:
         found += _to_facility(lower, days, today)
     if "f2f" in lower or "ftf" in lower or "face" in lower:
@@ -104,8 +110,9 @@ def _value(concept: str, start: int, end: int, value: float, unit: str = "d", *,
     return Measurement(concept, start, end, start, end, value, unit, computed=computed)
 
 
-def _stays(lower: str, days: Sequence[DateMention]) -> Iterator[Measurement]:
-    for match in _midnights().finditer(lower):
+def _stays(lower: str, days: Sequence[DateMention], inpatient: Sequence[int]) -> Iterator[Measurement]:
+    nights = places(_NIGHT_WORDS, lower, 0, len(lower))
+    for match in matches_near(_midnights(), nights, lower, _LONGEST_NIGHTS, _LONGEST_NIGHTS, 0, len(lower)):
         number = to_number(match["n"] or match["told"])
         if number is None or not 1 <= number <= _LONGEST_STAY:
             continue
@@ -115,7 +122,7 @@ def _stays(lower: str, days: Sequence[DateMention]) -> Iterator[Measurement]:
         if not _INPATIENT_WORD.search(before + match.group() + after):
             continue  # nights under observation and in the emergency department do not count
         yield _value("inpatient_midnights", match.start(), match.end(), number)
-    for match in _days_inpatient().finditer(lower):
+    for match in matches_near(_days_inpatient(), inpatient, lower, _LONGEST_NIGHTS, _LONGEST_NIGHTS, 0, len(lower)):
         number = to_number(match["n"] or match["m"] or match["los"] or match["hd"])
         if number is None or not _FEWEST_COUNTED_DAYS <= number <= _LONGEST_STAY:
             continue
@@ -123,9 +130,9 @@ def _stays(lower: str, days: Sequence[DateMention]) -> Iterator[Measurement]:
             continue
         yield _value("inpatient_midnights", match.start(), match.end(), number - 1)
     for began, ended in _dated_stays(lower, days):
-        nights = (ended.first - began.first).days
-        if 0 < nights <= _LONGEST_STAY:
-            yield _value("inpatient_midnights", began.start, ended.end, float(nights), computed=True)
+        stayed = (ended.first - began.first).days
+        if 0 < stayed <= _LONGEST_STAY:
+            yield _value("inpatient_midnights", began.start, ended.end, float(stayed), computed=True)
 
 
 def _dated_stays(lower: str, days: Sequence[DateMention]) -> Iterator[tuple[DateMention, DateMention]]:
@@ -197,7 +204,7 @@ def _often() -> re.Pattern[str]:
     return re.compile(
         rf"(?<![a-z0-9./-])(?:"
         rf"(?P<code>[1-7])\s?w\s?\d{{1,2}}(?![a-z0-9])"
-        rf"|(?P<n>{_NUMBER})(?:\s?(?:-|–|to)\s?\d{{1,2}})?\s?(?:x|times|visits?|sessions?|days?|d)?\s?"
+        rf"|(?P<n>{_NUMBER})(?:\s?(?:-|–|to)\s?\d{{1,2}})?\s?(?:x|times?|visits?|sessions?|days?|d)?\s?"
         rf"(?:/\s?|per\s|a\s|each\s|every\s|weekly|q\s?|(?<=x)\s?|(?<=x\s))(?:wk|week)?(?P<weekly>(?<=wk)|(?<=week)|(?<=weekly))(?![a-z])"
         rf"|(?P<once>once|twice|thrice)(?:\s?-?\s?weekly|\s(?:a|per|each|every)\s(?:wk|week))(?![a-z])"
         rf"|(?P<monthly>(?:once\s(?:a|per|every)\s|every\s|each\s|q\s?)month|monthly)(?![a-z])"
@@ -252,20 +259,9 @@ _LONGEST_FREQUENCY = 60
 
 def _said_often(lower: str) -> Iterator[re.Match[str]]:
     """Every place that says how often; searched for only around what each of them holds, which is rare."""
-    places = [match.start() for pattern in (_OFTEN_W, _OFTEN_Q) for match in pattern.finditer(lower)]
-    for word in _OFTEN_WORDS:
-        at = lower.find(word)
-        while at != -1:
-            places.append(at)
-            at = lower.find(word, at + 1)
-    places.sort()
-    begin = end = 0
-    for place in places:
-        if place - _LONGEST_FREQUENCY > end:
-            yield from _often().finditer(lower, begin, end)
-            begin = place - _LONGEST_FREQUENCY
-        end = place + _LONGEST_FREQUENCY
-    yield from _often().finditer(lower, begin, end)
+    whole = (lower, 0, len(lower))
+    around = sorted([*places(_OFTEN_WORDS, *whole), *places_of(_OFTEN_W, *whole), *places_of(_OFTEN_Q, *whole)])
+    return matches_near(_often(), around, lower, _LONGEST_FREQUENCY, _LONGEST_FREQUENCY, 0, len(lower))
 
 
 def _rate(match: re.Match[str]) -> float | None:

@@ -13,6 +13,8 @@ from features.tokens import Tokens
 
 _NEAR_BEFORE_OR_AFTER = 3
 _WITHIN = 6
+_SECOND_WORD_WITHIN = 2
+"""So many words behind the last that may begin a run its second word may stand: a hyphen may stand between."""
 _GAP_ENDS = frozenset({"no", "not", "nor", "never", "without", "denies", "denied", "but", ";"})
 """A gap does not reach over these: "pain, no numbness of the leg" is no pain of the leg."""
 
@@ -36,16 +38,20 @@ class Mention:
 class _Beginning:
     """The terms that begin with one phrase: those it may complete, and those that need one of ``next`` after it.
 
-    ``follows`` are the words of ``next``; no term of it is there where none of them is among the ``reach`` words ahead.
+    A word of ``next`` must stand among the ``reach`` words ahead. ``then`` are, of such a word, the words of which one must
+    stand behind it; it has none where the word may stand alone. No term is there where none of ``follows``, a word from
+    each way on, is among the ``ahead`` words ahead.
     """
 
-    __slots__ = ("complete", "follows", "next", "reach")
+    __slots__ = ("ahead", "complete", "follows", "next", "reach", "then")
 
     def __init__(self) -> None:
         self.complete: list[tuple[Concept, Term]] = []
         self.next: dict[str, list[tuple[Concept, Term]]] = {}
         self.follows: set[str] = set()
+        self.then: dict[str, set[str]] = {}
         self.reach = 0
+        self.ahead = 0
 
     def add(self, concept: Concept, term: Term) -> None:
         if len(term.segments) == 1 or () in term.segments[1].variants:
@@ -53,19 +59,32 @@ class _Beginning:
             return
         second = term.segments[1]
         self.reach = max(self.reach, second.gap + 1)
-        self.follows.update(second.by_first)
-        for word in second.by_first:
+        self.ahead = self.reach + _SECOND_WORD_WITHIN
+        for word, variants in second.by_first.items():
+            alone = any(len(variant) == 1 for variant in variants) or (word in self.next and word not in self.then)
             self.next.setdefault(word, []).append((concept, term))
+            if alone:
+                self.then.pop(word, None)
+                self.follows.add(word)
+            else:
+                seconds = [variant[1] for variant in variants]
+                self.then.setdefault(word, set()).update(seconds)
+                self.follows.update(seconds)
 
     def candidates(self, words: Sequence[str], position: int, stop: int) -> Sequence[tuple[Concept, Term]]:
         """The terms worth following from token ``position``: one look at the words ahead serves all of them."""
         if not self.next:
             return self.complete
-        ahead = words[position : min(position + self.reach, stop)]
-        if self.follows.isdisjoint(ahead):
+        beyond = words[position : min(position + self.ahead, stop)]
+        leading = [
+            word
+            for word in beyond[: self.reach]
+            if word in self.next and not (word in self.then and self.then[word].isdisjoint(beyond))
+        ]
+        if not leading:
             return self.complete
         # A term may be led to by several of the words; dict keeps each once, in order.
-        following = {id(term): (concept, term) for word in ahead for concept, term in self.next.get(word, ())}
+        following = {id(term): (concept, term) for word in leading for concept, term in self.next[word]}
         return [*self.complete, *following.values()]
 
 
@@ -103,7 +122,7 @@ class ConceptMatcher:
         sentence = 0
         all_words = tokens.words
         for first, begun, beginning in self._trie.hits(tokens):
-            if not beginning.complete and beginning.follows.isdisjoint(all_words[begun : begun + beginning.reach]):
+            if not beginning.complete and beginning.follows.isdisjoint(all_words[begun : begun + beginning.ahead]):
                 continue
             while sentence < len(ends) and first >= ends[sentence]:
                 sentence += 1

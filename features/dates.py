@@ -824,7 +824,7 @@ def _periods(lower: str, text: str, mentions: Sequence[DateMention], reference: 
         if index in used or (reference is None and not mention.year_stated):
             continue
         window = lower[max(lo, mention.start - 40) : mention.start]
-        cue = _since_pattern().search(window)
+        cue = _since_pattern().search(window) if _WORD.search(window) else None
         if cue is not None and (reference is None or mention.first <= reference):
             start = mention.start - len(cue.group())
             found.append(Period(start, mention.end, mention.first, None, True, mention.last, None))
@@ -869,6 +869,8 @@ def _from_verbs(lower: str, text: str, mentions: Sequence[DateMention], used: se
             begun = None
             continue
         window = lower[max(lo, mention.start - 32) : mention.start]
+        if _WORD.search(window) is None:
+            continue  # a run of numbers holds no verb
         if begun is not None and _end_verb_pattern().search(window):
             left = mentions[begun]
             near = mention.start - left.end <= 200

@@ -44,6 +44,8 @@ _EYES: dict[str, Laterality] = {"right_eye": "right", "left_eye": "left", "both_
 _AHEAD = frozenset({"hypothetical", "uncertain"})
 _CERTIFIES_WITHIN = 140
 _CERTIFIES = re.compile(r"\b(?:re-?)?cert(?:\.|\b|ification|ified|ify)|\bplan of care\b|\bpoc\b", re.IGNORECASE)
+_CERTIFICATION = re.compile(r"[Cc][Ee][Rr][Tt]")
+"""Stands in all that :data:`_CERTIFIED_UNTIL` finds."""
 _CERTIFIED_UNTIL = re.compile(
     r"\b(?:re-?)?cert(?:ification|ified)?\b[^.\n]{0,60}?"
     r"\b(?:through|thru|until|till|to|ends?|ending|expires?|expired|valid|end date)\b[\s:]{0,3}(?:on\s)?$",
@@ -95,6 +97,8 @@ class Note:
     measurements: tuple[Measurement, ...]
     expressions: TimeExpressions
     measurement_assertions: tuple[Assertion, ...]
+    section_starts: tuple[int, ...]
+    """Where the heading of each section begins."""
 
 
 class FactReader:
@@ -125,7 +129,7 @@ class FactReader:
         mentions = self.matcher.mentions(tokens, sentences)
         expressions = find_time_expressions(text, document.date)
         calendar = find_care_calendar(text, expressions.days, document.date)
-        measurements = find_measurements(text)
+        measurements = _not_of_dates(find_measurements(text), expressions.days)
         measurements = [*measurements, *find_acute_values(text, measurements), *calendar]
         targets = [Target(m.start, m.end, m.concept.category, m.concept.ignore) for m in mentions]
         targets += [
@@ -143,6 +147,7 @@ class FactReader:
             tuple(measurements),
             expressions,
             tuple(assertions[len(mentions) :]),
+            tuple(section.heading_start for section in sections),
         )
 
     def document_facts(self, document: Document) -> list[Fact]:
@@ -153,7 +158,7 @@ class FactReader:
         timings = time_mentions(note.tokens, note.sentences, note.mentions, expressions, document.date)
         boxes = find_checkboxes(text)
         answered = blank_unticked(text, boxes) if boxes else text
-        sides = _Sides(answered, note.sections)
+        sides = _Sides(answered, note)
         regions = _regions(note)
         results = _sign_results(note, answered)
         denied = _Denied([(box.start, box.end, box) for box in unticked(boxes)] + answered_no(text, boxes))
@@ -220,7 +225,7 @@ class FactReader:
             start=mention.start,
             end=mention.end,
             text=note.document.text[mention.start : mention.end],
-            section=_section(note.sections, mention.start),
+            section=_section(note, mention.start),
             assertion=assertion,
             value=value,
             unit=unit,
@@ -264,7 +269,7 @@ class FactReader:
         if any(_overlap(span, (count.start, count.end)) for span in timing.spans for count in near if count.computed):
             # "PT 2x/week x 6 weeks" is how therapy is ordered; nothing says that it took place.
             return None
-        if timing.value is not None and _section(note.sections, mention.start) not in _PRESCRIBING_SECTIONS:
+        if timing.value is not None and _section(note, mention.start) not in _PRESCRIBING_SECTIONS:
             return Course.STATED
         return None
 
@@ -291,14 +296,14 @@ def _token_range(tokens: Tokens, start: int, end: int) -> tuple[int, int]:
     return bisect_left(tokens.starts, start), bisect_left(tokens.starts, end)
 
 
-def _section(sections: Sequence[Section], position: int) -> str:
-    section = _section_at(sections, position)
+def _section(note: Note, position: int) -> str:
+    section = _section_at(note, position)
     return section.name if section else "unlabelled"
 
 
-def _section_at(sections: Sequence[Section], position: int) -> Section | None:
-    place = bisect_left(sections, position + 1, key=lambda section: section.heading_start) - 1
-    return sections[place] if place >= 0 and position < sections[place].end else None
+def _section_at(note: Note, position: int) -> Section | None:
+    place = bisect_right(note.section_starts, position) - 1
+    return note.sections[place] if place >= 0 and position < note.sections[place].end else None
 
 
 def _with_result(assertion: Assertion, result: tuple[str, int, int], mention: Mention, text: str) -> Assertion:
@@ -326,6 +331,18 @@ def _of_a_value(assertion: Assertion, start: int, text: str) -> Assertion:
         return assertion
     cues = tuple(c for c in assertion.cues if c.flag != "negated" or c.end > start or "," not in text[c.end : start])
     return replace(assertion, negated=any(cue.flag == "negated" for cue in cues), cues=cues)
+
+
+def _not_of_dates(measurements: Sequence[Measurement], days: Sequence[DateMention]) -> list[Measurement]:
+    """Those whose value is no part of a date: "urine cotinine 3 June 2026 negative" gives none of 3 ng/mL."""
+    spans = sorted((day.start, day.end) for day in days if day.year_stated and day.precision == "day")
+    begins = [begin for begin, _ in spans]
+
+    def is_of_date(one: Measurement) -> bool:
+        place = bisect_right(begins, one.value_start) - 1
+        return place >= 0 and one.value_end < spans[place][1]
+
+    return [one for one in measurements if not is_of_date(one)]
 
 
 def _without_own_denials(mentions: Sequence[Mention], assertions: Sequence[Assertion]) -> list[Assertion]:
@@ -505,9 +522,9 @@ class _Sides:
     """Which side of the body something is on: named in its sentence, else the side its section last spoke of, else the
     only side the whole document names."""
 
-    def __init__(self, text: str, sections: Sequence[Section]) -> None:
+    def __init__(self, text: str, note: Note) -> None:
         self._text = text
-        self._sections = sections
+        self._note = note
         self._mentions: list[SideMention] = find_laterality(text)
         self._starts = [mention.start for mention in self._mentions]
         named = {mention.side for mention in self._mentions}
@@ -521,7 +538,7 @@ class _Sides:
         first, last = bisect_left(self._starts, lo), bisect_left(self._starts, hi)
         if first < last:
             return side_among(self._mentions[first:last], self._text, start, end, lo, hi)
-        section = _section_at(self._sections, start)
+        section = _section_at(self._note, start)
         earliest = max(section.heading_start if section else 0, start - _NEARBY_SIDE)
         before = bisect_left(self._starts, start) - 1
         return self._mentions[before].side if before >= 0 and self._starts[before] >= earliest else self._only
@@ -595,7 +612,7 @@ def _measurement_fact(
         start=measurement.start,
         end=measurement.end,
         text=text[measurement.start : measurement.end],
-        section=_section(note.sections, measurement.start),
+        section=_section(note, measurement.start),
         assertion=_of_a_value(note.measurement_assertions[number], measurement.start, text),
         value=measurement.value,
         unit=measurement.unit,
@@ -625,7 +642,7 @@ def _field_facts(note: Note, studied: date | None, expressions: TimeExpressions)
             start=one.start,
             end=one.end,
             text=text[one.start : one.end],
-            section=_section(note.sections, one.start),
+            section=_section(note, one.start),
             assertion=Assertion(),
             value=one.value,
             unit=FIELD_UNITS[one.concept],
@@ -644,8 +661,13 @@ def _certified_periods(note: Note, expressions: TimeExpressions) -> list[Fact]:
     for period in expressions.periods:
         if period.ended is not None and _CERTIFIES.search(_line_before(text, period.start)):
             found.append(_certified(note, period.start, period.end, period.began, period.ended_earliest))
-    for day in expressions.dates:
-        if day.precision == "day" and not day.relative and _CERTIFIED_UNTIL.search(_line_before(text, day.start)):
+    said = [match.start() for match in _CERTIFICATION.finditer(text)]
+    for day in expressions.dates if said else ():
+        if day.precision != "day" or day.relative:
+            continue
+        place = bisect_left(said, day.start) - 1
+        near = place >= 0 and day.start - said[place] <= _CERTIFIES_WITHIN
+        if near and _CERTIFIED_UNTIL.search(_line_before(text, day.start)):
             found.append(_certified(note, day.start, day.end, None, day.first))
     return found
 
@@ -664,7 +686,7 @@ def _certified(note: Note, start: int, end: int, began: date | None, ended: date
         start=start,
         end=end,
         text=note.document.text[start:end],
-        section=_section(note.sections, start),
+        section=_section(note, start),
         began=began,
         ended=ended,
     )
@@ -836,7 +858,7 @@ def _span_of_document(
     for length in expressions.durations:
         span = (length.start, length.end)
         if length.kind == "length" and length.least_days >= 7 and not any(_overlap(span, c) for c in prescribed):
-            if _section(note.sections, length.start) in _PRESCRIBING_SECTIONS:
+            if _section(note, length.start) in _PRESCRIBING_SECTIONS:
                 continue
             return began, ended, length.value, length.unit, [span]
     return began, ended, None, None, []

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
+from features.stretches import matches_near, places, places_of
+
 AT_REST = "superior_field_at_rest"
 TAPED = "superior_field_taped"
 LOST_AT_REST = "superior_field_lost_at_rest"
@@ -53,6 +55,7 @@ def _anchor() -> re.Pattern[str]:
     )
 
 
+_LONGEST_ANCHOR = 100
 _ANCHORS = ("tape", "taping", "field", "perimetry", "goldmann", "humphrey", "hvf", "octopus")
 """One of these stands in all that :func:`_anchor` finds."""
 
@@ -75,6 +78,37 @@ def _words() -> re.Pattern[str]:
         r"|(?P<number>(?<![\d./:-])(?P<degrees>\d{1,2})(?P<unit>\s?(?:degrees?|degs?|°|º))?"
         r"(?!\d|[./:]\d|\s?(?:%|percent|mm|weeks?|months?|years?|yo|minutes?|points?|pts|y/o|of\b|normal)))"
     )
+
+
+_BEGINNINGS = (
+    "both ", "bilateral", "each ", "either ", "right", "left", "untape", "un-tape", "not tape", "without tap", "at rest",
+    "lid", "eyelid", "rest", "no tape", "natural ", "before tap", "tap", "with tap", "with lid", "after tap", "gain",
+    "improv", "increase", "difference",
+)  # fmt: skip
+"""How everything begins that :func:`_words` finds, but :func:`_short_beginnings`. Plain words are scanned for fastest."""
+
+
+@cache
+def _short_beginnings() -> re.Pattern[str]:
+    return re.compile(r"[orl](?<!\w.)[udestr]?\b")
+
+
+@cache
+def _number_beginnings() -> re.Pattern[str]:
+    return re.compile(r"\d(?<![\d./].)")
+
+
+def _found_words(lower: str, begin: int, end: int) -> Iterator[re.Match[str]]:
+    """What ``_words().finditer(lower, begin, end)`` gives, tried only where it may begin."""
+    beginnings = places(_BEGINNINGS, lower, begin, end)
+    beginnings += places_of(_short_beginnings(), lower, begin, end)
+    beginnings += places_of(_number_beginnings(), lower, begin, end)
+    word = _words()
+    read_to = begin
+    for beginning in sorted(beginnings):
+        if beginning >= read_to and (found := word.match(lower, beginning, end)):
+            read_to = found.end()
+            yield found
 
 
 @cache
@@ -108,7 +142,7 @@ def _state_after() -> re.Pattern[str]:
 @cache
 def _fixation() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:fl|fixation loss(?:es)?)\b(?: rate)?\s?(?:of|were|was|at|[:=,])?\s?"
+        r"f(?<!\w.)(?:l|ixation loss(?:es)?)\b(?: rate)?\s?(?:of|were|was|at|[:=,])?\s?"
         r"(?:(?P<lost>\d{1,2})\s?/\s?(?P<checks>\d{1,2})\b|(?P<share>\d{1,3}(?:\.\d)?)\s?(?:%|percent\b|per cent\b))"
     )
 
@@ -120,7 +154,9 @@ def _share_lost(found: re.Match[str]) -> float:
 
 def find_field_values(lower: str) -> list[FieldValue]:
     """The upper field limits, losses and gains in ``lower`` (a whole document in lower case), in order."""
-    if not any(word in lower for word in _ANCHORS) or _anchor().search(lower) is None:
+    whole = (0, len(lower))
+    anchors = matches_near(_anchor(), places(_ANCHORS, lower, *whole), lower, _LONGEST_ANCHOR, _LONGEST_ANCHOR, *whole)
+    if next(anchors, None) is None:
         return []
     found = [
         FieldValue(FIXATION_LOSSES, m.start(), m.end(), _share_lost(m), None)
@@ -154,7 +190,7 @@ class _Fields:
         self.lost: dict[tuple[str, str], tuple[float, int, int]] = {}
 
     def line(self, lower: str, begin: int, end: int) -> None:
-        words = list(islice(_words().finditer(lower, begin, end), _MOST_TOKENS))
+        words = list(islice(_found_words(lower, begin, end), _MOST_TOKENS))
         kinds = [m.lastgroup if m.lastgroup in _KINDS else _kind(m) for m in words]
         states = [k for k in kinds if k in ("rest", "taped")]
         values = [k for k in kinds if k == "number"]

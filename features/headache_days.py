@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from features.numbers import WORD_NUMBER, to_number
+from features.stretches import matches_near, places_of
 
 DAYS_UNIT = "{days}/mo"
 HOURS_UNIT = "h"
@@ -29,6 +30,10 @@ HEADACHE_UNITS = {
 _WEEKS_A_MONTH = 30 / 7
 _DAYS_A_MONTH = 30
 _WHEN_WITHIN = 90
+_LONGEST_COUNT = 320
+"""More characters than the longest way to count days has, with what it looks at behind it; a test holds this to it."""
+_LONGEST_LENGTH = 240
+"""The same for hours, and for what tells of the last injection."""
 
 _N = rf"(?<![\d./])(?:\d{{1,2}}|{WORD_NUMBER}(?![a-z]))"
 _NUMBER = rf"(?P<low>{_N})(?:\s?\+|\s?(?:-|–|to|or|and)\s?(?P<high>\d{{1,2}}|{WORD_NUMBER}(?![a-z])))?"
@@ -72,49 +77,79 @@ def _named() -> re.Pattern[str]:
 
 
 @cache
-def _counts() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
-    """(concept, how the number is meant, pattern), the surest first: what one has read another does not read again."""
+def _counts() -> tuple[tuple[str, str, str, re.Pattern[str]], ...]:
+    """(concept, how the number is meant, sign, pattern), the surest first: what one has read another does not read again.
+
+    ``sign`` names what of :func:`_signs` every match holds.
+    """
     return tuple(
-        (concept, meant, re.compile(rf"(?<![a-z0-9]){pattern}"))
-        for concept, meant, pattern in (
+        (concept, meant, sign, re.compile(rf"(?<![a-z0-9]){pattern}"))
+        for concept, meant, sign, pattern in (
             (
                 "headache_days",
                 "list",
+                "headache days",
                 rf"(?P<list>(?:{_N}\s?,\s?(?:and\s)?){{1,3}})(?:and\s)?{_NUMBER}\s(?:total\s)?{_HEADACHE}\s{_DAYS}",
             ),
             (
                 "headache_days",
                 "months",
+                "month named",
                 rf"(?P<list>(?:{_MONTHS}\s{_N}(?:\s?{_DAYS})?[\s,;]{{1,3}}(?:and\s)?){{1,3}}){_MONTHS}\s{_NUMBER}\s(?:{_HEADACHE}\s)?{_DAYS}",
             ),
-            ("headache_days", "diary", rf"{_MONTHS}(?:\s20\d\d)?\s?:[^\n.;]{{0,90}}=\s?{_NUMBER}\s?{_DAYS}"),
-            ("headache_days", "free", rf"{_NUMBER}\s(?:or\s(?:fewer|less)\s)?{_FREE}\s?{_DAYS}"),
-            ("headache_days", "week", rf"{_NUMBER}\s{_HEADACHE}\s?{_DAYS}{_WEEK}"),
-            ("headache_days", "week", rf"{_HEADACHE}{_LINK}{_NUMBER}\s?{_DAYS}{_WEEK}"),
-            ("migraine_days", "week", rf"{_MIGRAINE}{_LINK}{_NUMBER}\s?(?:x|times){_WEEK}"),
-            ("headache_days", "week", rf"{_HEADACHE}{_LINK}{_NUMBER}\s?(?:x|times){_WEEK}"),
-            ("migraine_days", "week", rf"{_NUMBER}\s{_MIGRAINE}\s?(?:{_DAYS})?{_WEEK}"),
+            ("headache_days", "diary", "equals", rf"{_MONTHS}(?:\s20\d\d)?\s?:[^\n.;]{{0,90}}=\s?{_NUMBER}\s?{_DAYS}"),
+            ("headache_days", "free", "free days", rf"{_NUMBER}\s(?:or\s(?:fewer|less)\s)?{_FREE}\s?{_DAYS}"),
+            ("headache_days", "week", "week", rf"{_NUMBER}\s{_HEADACHE}\s?{_DAYS}{_WEEK}"),
+            ("headache_days", "week", "week", rf"{_HEADACHE}{_LINK}{_NUMBER}\s?{_DAYS}{_WEEK}"),
+            ("migraine_days", "week", "migraine", rf"{_MIGRAINE}{_LINK}{_NUMBER}\s?(?:x|times){_WEEK}"),
+            ("headache_days", "week", "week", rf"{_HEADACHE}{_LINK}{_NUMBER}\s?(?:x|times){_WEEK}"),
+            ("migraine_days", "week", "migraine", rf"{_NUMBER}\s{_MIGRAINE}\s?(?:{_DAYS})?{_WEEK}"),
             (
                 "migraine_days",
                 "month",
+                "migraine",
                 rf"{_NUMBER}\s{_MIGRAINE}(?:[\s-](?:type|like))?\s?(?:headache\s)?{_DAYS}(?:{_MONTH})?",
             ),
-            ("migraine_days", "month", rf"{_NUMBER}\s{_MIGRAINE}(?:\sattacks)?{_MONTH}"),
+            ("migraine_days", "month", "migraine", rf"{_NUMBER}\s{_MIGRAINE}(?:\sattacks)?{_MONTH}"),
             (
                 "headache_days",
                 "month",
+                "headache days",
                 rf"{_NUMBER}\s(?:or\smore\s|plus\s)?(?:total\s|moderate\s|monthly\s)?{_HEADACHE}\s?{_DAYS}(?:{_MONTH})?",
             ),
-            ("headache_days", "month", rf"{_HEADACHE}{_LINK}{_NUMBER}(?:\sor\smore)?\s?(?:{_DAYS})?{_MONTH}"),
-            ("migraine_days", "month", rf"{_MIGRAINE}(?:\s?\([^()\n]{{0,90}}\))?{_LINK}{_NUMBER}\s?{_DAYS}{_MONTH}"),
+            ("headache_days", "month", "month", rf"{_HEADACHE}{_LINK}{_NUMBER}(?:\sor\smore)?\s?(?:{_DAYS})?{_MONTH}"),
             (
                 "migraine_days",
                 "month",
+                "migraine",
+                rf"{_MIGRAINE}(?:\s?\([^()\n]{{0,90}}\))?{_LINK}{_NUMBER}\s?{_DAYS}{_MONTH}",
+            ),
+            (
+                "migraine_days",
+                "month",
+                "migraine",
                 rf"{_MIGRAINE}\s(?:quality|features?|character|criteria|type|in\scharacter|by\scharacter|phenotype)\s(?:on|in|for|met\son)\s(?:about\s|~)?{_NUMBER}",
             ),
-            ("migraine_days", "month", rf"{_NUMBER}{_ONES}\s{_MIGRAINE}(?!\s(?:drug|med|prev|abort))"),
+            ("migraine_days", "month", "migraine", rf"{_NUMBER}{_ONES}\s{_MIGRAINE}(?!\s(?:drug|med|prev|abort))"),
         )
     )
+
+
+@cache
+def _signs() -> dict[str, re.Pattern[str]]:
+    """What a match of each kind must hold. Each begins with plain letters, which are scanned for fast."""
+    return {
+        name: re.compile(pattern)
+        for name, pattern in (
+            ("migraine", r"migrain"),
+            ("equals", r"="),
+            ("headache days", rf"(?:h(?<=\sh)(?:eadaches?|as?|/a|ead\s?pains?)|c(?<=\sc)ephalgia)\s?{_DAYS}"),
+            ("free days", rf"(?:free|clear|good)\s?{_DAYS}"),
+            ("month named", rf"{_MONTHS}\s(?:\d|{WORD_NUMBER})"),
+            ("week", r"w(?<=[\s/]w)(?:k|eek|eekly)(?![a-z])"),
+            ("month", r"m(?<=[\s/]m)o(?:s|nth(?:s|ly)?)?(?![a-z])|30(?<=[\s/]..)|28(?<=[\s/]..)"),
+        )
+    }
 
 
 @cache
@@ -175,6 +210,8 @@ _LAST_TREATMENT = re.compile(
 _ABBREVIATED = re.compile(r"(?<![a-z])ha(?![a-z])")
 
 
+_HOURS = re.compile(r"h(?<![a-z].)(?:ours?|rs?)?(?![a-z/])|d(?<![a-z].)ays?(?![a-z/])")
+"""How all that :func:`_hours` reads ends."""
 _HOURS_WITH_WORDS = re.compile(r"\d[\s+]{0,5}h(?:ours?|rs?)?\s(?:each|untreated|if|w|or|a|per)")
 """How all that :func:`_hours_before` reads ends; few texts hold it."""
 
@@ -189,11 +226,9 @@ def find_headache_days(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     if not _speaks_of_headache(lower) or not _named().search(lower, lo, hi):
         return
     taken: list[tuple[int, int]] = []
-    absent = _absent(lower, lo, hi)
-    for concept, meant, pattern in _counts():
-        if meant in absent or concept in absent:
-            continue
-        for match in pattern.finditer(lower, lo, hi):
+    signs = {name: places_of(sign, lower, lo, hi) for name, sign in _signs().items()}
+    for concept, meant, sign, pattern in _counts():
+        for match in matches_near(pattern, signs[sign], lower, _LONGEST_COUNT, _LONGEST_COUNT, lo, hi):
             span = match.span("low")
             if any(start < span[1] and span[0] < end for start, end in taken):
                 continue
@@ -204,39 +239,6 @@ def find_headache_days(lower: str, lo: int, hi: int) -> Iterator[Counted]:
                 continue
             taken.append((match.start(), match.end()) if meant in ("list", "months", "week", "free", "diary") else span)
             yield Counted(concept, match.start(), match.end(), value, DAYS_UNIT, _is_earlier(lower, match.start(), lo))
-
-
-@cache
-def _headache_days_named() -> re.Pattern[str]:
-    return re.compile(rf"{_HEADACHE}\s{_DAYS}")
-
-
-@cache
-def _free_days() -> re.Pattern[str]:
-    return re.compile(rf"(?:free|clear|good)\s?{_DAYS}")
-
-
-@cache
-def _month_with_number() -> re.Pattern[str]:
-    return re.compile(rf"{_MONTHS}\s(?:\d|{WORD_NUMBER})")
-
-
-def _absent(lower: str, lo: int, hi: int) -> set[str]:
-    """Concepts and ways to count that some word is missing for, so that their patterns cannot match."""
-    absent: set[str] = set()
-    if "migrain" not in lower:
-        absent.add("migraine_days")
-    if "wk" not in lower and "week" not in lower:
-        absent.add("week")
-    if "=" not in lower:
-        absent.add("diary")
-    if _free_days().search(lower, lo, hi) is None:
-        absent.add("free")
-    if _headache_days_named().search(lower, lo, hi) is None:
-        absent.add("list")
-    if _month_with_number().search(lower, lo, hi) is None:
-        absent.add("months")
-    return absent
 
 
 @cache
@@ -272,9 +274,9 @@ def find_headache_hours(lower: str, lo: int, hi: int) -> Iterator[Counted]:
     """Hours a headache lasts, where the words around speak of headaches; of a range the lower end."""
     if not _speaks_of_headache(lower) or not _named().search(lower, lo, hi):
         return
-    patterns = (_hours(), _hours_before()) if _HOURS_WITH_WORDS.search(lower, lo, hi) else (_hours(),)
-    for pattern in patterns:
-        for match in pattern.finditer(lower, lo, hi):
+    for pattern, sign in ((_hours(), _HOURS), (_hours_before(), _HOURS_WITH_WORDS)):
+        around = places_of(sign, lower, lo, hi)
+        for match in matches_near(pattern, around, lower, _LONGEST_LENGTH, _LONGEST_LENGTH, lo, hi):
             if not _about_headache().search(lower[max(lo, match.start() - 90) : match.end() + 30]):
                 continue
             value = to_number(match["low"])
@@ -291,7 +293,8 @@ def find_injection_intervals(lower: str, lo: int, hi: int) -> Iterator[Counted]:
             return
         if not any(word in lower for word in _OF_INJECTIONS) and _SINCE_LAST.search(lower) is None:
             return
-    for match in _interval().finditer(lower, lo, hi):
+    around = sorted({*places_of(_LENGTH_SINCE_LAST, lower, lo, hi), *places_of(_LAST_TREATMENT, lower, lo, hi)})
+    for match in matches_near(_interval(), around, lower, _LONGEST_LENGTH, _LONGEST_LENGTH, lo, hi):
         for suffix in ("", "2", "3", "4"):
             if not match[f"value{suffix}"]:
                 continue

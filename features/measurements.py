@@ -1309,7 +1309,7 @@ def _near(lower: str, start: int, end: int, lo: int, hi: int, anchored: _Anchore
 def _eye_pattern() -> re.Pattern[str]:
     return re.compile(
         r"(?<![a-z])(?:(?P<right>od|right|re|r)|(?P<left>os|left|le|l)|(?P<both>ou|both eyes|bilateral(?:ly)?"
-        r"|binocular))(?![a-z])"
+        r"|binocular)|(?P<fellow>(?:fellow|other|contralateral|opposite) eye))(?![a-z])"
     )
 
 
@@ -1336,10 +1336,12 @@ def _value_before_pattern() -> re.Pattern[str]:
 @cache
 def _in_the_eye_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?:[+-]\d?)?\s\(?(?:in|on|for|with)\s(?:(?:the|his|her)\s)?(?=(?:right|left|both eyes|od|os|ou)(?![a-z]))"
+        r"(?:[+-]\d?)?(?:\s\(?(?:in|on|for|with)\s(?:(?:the|his|her)\s)?(?=(?:right|left|both eyes|od|os|ou)(?![a-z]))"
+        r"|,\s(?:the\s)?(?=(?:right|left)\seye(?=\s?(?:[.;)\n]|$))))"
     )
 
 
+_OTHER_EYE = {"right": "left", "left": "right"}
 _ACUITY = {
     "glare": "visual_acuity_glare", "uncorrected": "visual_acuity_uncorrected", "pinhole": "visual_acuity_pinhole",
     "near": "visual_acuity_near", "corrected": "visual_acuity_corrected",
@@ -1354,7 +1356,8 @@ def _acuity(lower: str, start: int, end: int, below: float, lo: int, hi: int) ->
     eye: str | None = None
     of_another = False
     for match in _eye_pattern().finditer(window, cut):
-        eye = match.lastgroup
+        # "right eye: 20/60; fellow eye 20/20": the other of the two.
+        eye = _OTHER_EYE.get(eye or "") if match.lastgroup == "fellow" else match.lastgroup
         # "20/30 OD, 20/20 OS": the eye behind one value is not that of the next.
         of_another = _value_before_pattern().search(window, cut, match.start()) is not None
     stop = min(hi, end + 32)

@@ -35,6 +35,7 @@ NUMBER = (
 )
 """A number in digits or words, for lower-cased text, without groups and word boundaries: the embedding pattern sets them."""
 
+_ASCII = bytes(range(128))
 _HALF = " and a half"
 
 
@@ -45,8 +46,17 @@ def _pattern() -> re.Pattern[str]:
 
 def lowered(text: str) -> str:
     """``text`` in lower case with every offset kept: "İ", the one letter whose lower case is longer, becomes "i"."""
-    lower = text.lower()
+    lower = _lower(text)
     return lower if len(lower) == len(text) else text.replace("İ", "i").lower()
+
+
+def _lower(text: str) -> str:
+    """``text.lower()``, in half the time where only a few characters are not ASCII and none of them changes."""
+    if text.isascii():
+        return text.lower()
+    encoded = text.encode("utf-8", "surrogatepass")
+    others = encoded.translate(None, _ASCII).decode("utf-8", "surrogatepass")
+    return text.lower() if others.lower() != others else encoded.lower().decode("utf-8", "surrogatepass")
 
 
 def to_number(words: str) -> float | None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from features.stretches import matches_near, places, places_of
+
 Gas = Literal["room_air", "on_oxygen"]
 Activity = Literal["rest", "exertion", "sleep", "recovery", "arrival"]
 
@@ -22,6 +24,12 @@ _AFTER = 56
 _PANEL = 200
 _BESIDE = 16
 _SPEAKS_OF_OXYGEN = 400
+_LONGEST_VALUE = 48
+"""More characters than the longest saturation has, with what it looks at beside it."""
+_LONGEST_TIME = 240
+_LONGEST_FLOW = 120
+_CLEAR_OF = 80
+"""So far beyond what is looked at the words are read, that none is cut in two at its beginning."""
 _LOWEST, _HIGHEST = 50.0, 100.0
 
 
@@ -179,15 +187,21 @@ def unnamed_saturations(lower: str, lo: int, hi: int) -> Iterator[Saturation]:
     """Values that may be saturations: percentages, and bare numbers beside "RA", where the text speaks of oxygen."""
     # Most texts hold no percentage and no room air, and need not be tried at every letter.
     pattern = _value_pattern()
-    if _beside_gas_pattern().search(lower, lo, hi) is None:
+    gas_places = places_of(_beside_gas_pattern(), lower, lo, hi)
+    if not gas_places:
         if "%" not in lower and "percent" not in lower:
             return
         pattern = _percentage_pattern()
-    values = [match for match in pattern.finditer(lower, lo, hi) if _may_be_saturation(match, lower, lo)]
+    signs = sorted([*places(("%", "percent"), lower, lo, hi), *gas_places])
+    near = matches_near(pattern, signs, lower, _LONGEST_VALUE, _LONGEST_VALUE, lo, hi)
+    values = [match for match in near if _may_be_saturation(match, lower, lo)]
     if not values:
         return
-    spoken = [match.start() for match in _context_pattern().finditer(lower, lo, hi)]
-    gases = [match.start() for match in _gas_pattern().finditer(lower, lo, hi)]
+    around = [match.start() for match in values]
+    reach = _SPEAKS_OF_OXYGEN + _CLEAR_OF
+    spoken = [match.start() for match in matches_near(_context_pattern(), around, lower, reach, reach, lo, hi)]
+    reach = _BEFORE + _CLEAR_OF
+    gases = [match.start() for match in matches_near(_gas_pattern(), around, lower, reach, reach, lo, hi)]
     for match in values:
         group = _group(match)
         start = match.start(group)
@@ -273,11 +287,10 @@ def _time_below_patterns() -> tuple[re.Pattern[str], ...]:
 
 def time_below(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]:
     """(start, end, minutes) at a saturation of 88 % or less."""
-    if "88" not in lower and "89" not in lower:
-        return
+    around = places(("88", "89"), lower, lo, hi)
     taken: set[int] = set()
     for pattern in _time_below_patterns():
-        for match in pattern.finditer(lower, lo, hi):
+        for match in matches_near(pattern, around, lower, _LONGEST_TIME, _LONGEST_TIME, lo, hi):
             if match.start("value") in taken:
                 continue
             taken.add(match.start("value"))
@@ -307,6 +320,8 @@ def _after_value_pattern() -> re.Pattern[str]:
     return re.compile(r"(?:%|percent)\)?,?\s?(?:(?:on|with|via|at|o2|oxygen)\s?)*$")
 
 
+_LITERS = re.compile(r"\d\s?l(?:pm|it(?:er|re)s?)?(?![a-z])")
+"""What every flow holds."""
 _OF_FLOW = (
     "o2",
     "oxygen",
@@ -329,7 +344,8 @@ def oxygen_flows(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float
     """
     if not any(word in lower for word in _OF_FLOW):
         return
-    for match in _flow_pattern().finditer(lower, lo, hi):
+    around = places_of(_LITERS, lower, lo, hi)
+    for match in matches_near(_flow_pattern(), around, lower, _LONGEST_FLOW, _LONGEST_FLOW, lo, hi):
         value, high = match["value"] or match["then"], match["high"] or match["upper"]
         measured_on = _after_value_pattern().search(lower[max(lo, match.start() - 20) : match.start()])
         if 0 < float(value) <= 60 and not measured_on:
@@ -345,19 +361,14 @@ def _recorded_pattern() -> re.Pattern[str]:
     )
 
 
-@cache
-def _recorded_after_unit_pattern() -> re.Pattern[str]:
-    """What a length of a recording ends with; scanning for it is cheaper than for its number."""
-    return re.compile(r"(?:record(?:ed|ing)|monitor(?:ed|ing)|data)(?![a-z])")
+_RECORDED = ("recorded", "recording", "monitored", "monitoring", "data")
+"""One of these ends all that :func:`_recorded_pattern` finds."""
 
 
 def time_recorded(lower: str, lo: int, hi: int) -> Iterator[tuple[int, int, float]]:
     """(start, end, minutes) of a recording whose length stands first: "8 h 10 min recorded"."""
-    if not any(word in lower for word in ("record", "monitor", "data")):
-        return
-    if _recorded_after_unit_pattern().search(lower, lo, hi) is None:
-        return
-    for match in _recorded_pattern().finditer(lower, lo, hi):
+    around = places(_RECORDED, lower, lo, hi)
+    for match in matches_near(_recorded_pattern(), around, lower, _LONGEST_TIME, _LONGEST_TIME, lo, hi):
         hours = match["unit"].startswith("h")
         minutes = float(match["value"]) * (60 if hours else 1) + (float(match["minutes"] or 0) if hours else 0)
         if 30 <= minutes <= 1440:

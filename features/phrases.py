@@ -5,6 +5,7 @@ Hyphens between words are optional on both sides ("non-tender" finds "non tender
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -35,21 +36,21 @@ class PhraseTrie(Generic[Payload]):
             node = node.next.setdefault(word, _Node())
         node.payloads.append(payload)
 
-    def hits(self, tokens: Tokens, first: int = 0, last: int | None = None) -> list[tuple[int, int, Payload]]:
+    def hits(self, tokens: Tokens, first: int = 0, last: int | None = None) -> Iterator[tuple[int, int, Payload]]:
         """Every phrase that lies within tokens ``first`` to ``last``, overlapping ones included, left to right.
 
-        Each as the token it begins at, the token behind it and its payload.
+        Each as the token it begins at, the token behind it and its payload. One at a time: most are passed over, and a
+        long document holds tens of thousands.
         """
         words = tokens.words
         stop = len(words) if last is None else last
-        found: list[tuple[int, int, Payload]] = []
         # Most words begin no phrase: looked up and passed over without a step of their own in between.
         for start, node in enumerate(map(self._root.next.get, words[first:stop]), first):
             if node is None:
                 continue
             position = start + 1
             for payload in node.payloads:
-                found.append((start, position, payload))
+                yield start, position, payload
             following = node.next
             while following and position < stop:
                 child = following.get(words[position])
@@ -62,6 +63,5 @@ class PhraseTrie(Generic[Payload]):
                         break
                 position += 1
                 for payload in child.payloads:
-                    found.append((start, position, payload))
+                    yield start, position, payload
                 following = child.next
-        return found

@@ -6,7 +6,7 @@ from features.criteria import context_of, evaluate, human_review
 from features.extract import extract
 from features.guards import request_guards, requested_side, unreadable
 from features.lexicon import load_lexicon
-from features.margins import closest_margin
+from features.margins import margins
 from features.plan_settings import PlanSettings
 from features.policy import PolicySet, load_policies
 from features.types import AuthorizationRequest, Fact, Reading
@@ -37,5 +37,5 @@ def judge(
     context = context_of(request, requested_side(request), load_lexicon())
     criteria = evaluate(policy, facts, context)
     guards = (*request_guards(request, policy, criteria, facts), *human_review(policy, facts, context))
-    vector = build_vector(request, facts, criteria, guards, closest_margin(policy, criteria, facts, context))
+    vector = build_vector(request, facts, criteria, guards, margins(policy, criteria, facts, context))
     return Reading(facts, policy.reference, criteria, guards, vector)

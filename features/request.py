@@ -245,10 +245,8 @@ def _distinct_ids(documents: list[DocumentBody]) -> list[DocumentBody]:
 _Documents = Annotated[list[DocumentBody], Field(min_length=1), AfterValidator(_distinct_ids)]
 
 
-class RequestBody(_Body):
-    """A prior-authorization request as an intake system sends it. Unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_REQUEST]})
+class UpdateBody(_Body):
+    """A request as it is from now on, whole, without its documents: what is left out has its default again."""
 
     external_id: _Key
     review_type: ReviewType = "prospective"
@@ -259,6 +257,13 @@ class RequestBody(_Body):
     service: ServiceBody
     diagnoses: list[DiagnosisBody] = Field(min_length=1)
     provider: ProviderBody = ProviderBody()
+
+
+class RequestBody(UpdateBody):
+    """A prior-authorization request as an intake system sends it. Unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_REQUEST]})
+
     documents: _Documents
 
 
@@ -331,6 +336,10 @@ def to_documents(bodies: Sequence[DocumentBody]) -> tuple[Document, ...]:
 
 def to_request(body: RequestBody, *, now: datetime.datetime) -> AuthorizationRequest:
     """The frozen request of a validated body; ``now`` (timezone-aware) stands in for a missing ``received_at``."""
+    return _request(body, to_documents(body.documents), now)
+
+
+def _request(body: UpdateBody, documents: tuple[Document, ...], now: datetime.datetime) -> AuthorizationRequest:
     received = (body.received_at or now).astimezone(UTC)
     return AuthorizationRequest(
         external_id=body.external_id,
@@ -342,7 +351,7 @@ def to_request(body: RequestBody, *, now: datetime.datetime) -> AuthorizationReq
         service=Service(**body.service.model_dump()),
         diagnoses=tuple(Diagnosis(d.system, d.code, d.description) for d in body.diagnoses),
         provider=Provider(body.provider.npi, body.provider.specialty),
-        documents=to_documents(body.documents),
+        documents=documents,
     )
 
 
@@ -355,6 +364,25 @@ def parse_request(data: object, *, now: datetime.datetime | None = None) -> Auth
     except ValidationError as error:
         raise refusal(error) from None
     return to_request(body, now=now or datetime.datetime.now(UTC))
+
+
+def parse_update(data: object, earlier: AuthorizationRequest) -> AuthorizationRequest:
+    """The request that an update makes of an earlier one, with the earlier one's documents, from parsed JSON.
+
+    ``received_at`` stays, or becomes what the update says where that is sooner: no update gives a decision more time by it.
+    Raises :class:`RequestRefusedError`, also where the ``external_id`` is another one.
+    """
+    if not isinstance(data, Mapping):
+        raise RequestRefusedError((("request", "must be a JSON object"),))
+    try:
+        body = UpdateBody.model_validate(data)
+    except ValidationError as error:
+        raise refusal(error) from None
+    if body.external_id != earlier.external_id:
+        raise RequestRefusedError((("external_id", "must be the one the authorization was stored with"),))
+    if body.received_at is None or body.received_at > earlier.received_at:
+        body = body.model_copy(update={"received_at": earlier.received_at})
+    return _request(body, earlier.documents, earlier.received_at)
 
 
 def parse_documents(data: object) -> tuple[Document, ...]:

@@ -145,7 +145,7 @@ class Spelling:
         restored = dict(self._corrections(tokens.words))
         if not restored:
             return tokens
-        return replace(tokens, words=tuple(restored.get(word, word) for word in tokens.words))
+        return replace(tokens, words=tuple(map(restored.get, tokens.words, tokens.words)))
 
     def _corrections(self, words: Sequence[str]) -> Iterator[tuple[str, str]]:
         for word in set(words) - self._settled:

@@ -114,6 +114,7 @@ _STUDY_DATE = re.compile(
 _BIRTH = re.compile(r"\b(?:d\.?o\.?b\.?|(?:birth ?date|date of birth)|born)(?: on)?\W{0,4}$", re.IGNORECASE)
 """What stands before a birth date: it dates nothing that was found or done."""
 _BIRTH_REACH = 24
+_LETTER = re.compile(r"[A-Za-z]")
 _VISITS = re.compile(
     r"\b(?:first|initial|last|final) (?:visit|session|treatment)|\bsoc\b|\bstart of care\b", re.IGNORECASE
 )
@@ -187,14 +188,16 @@ class TimeExpressions:
 def find_time_expressions(text: str, reference: date | None) -> TimeExpressions:
     """Read them all; ``reference`` is the document's date, without which nothing relative has a date."""
     durations = tuple(find_durations(text))
-    mentioned = [
-        day
-        for day in find_dates(text, reference, durations=durations)
-        if not _BIRTH.search(text, max(day.start - _BIRTH_REACH, 0), day.start)
-    ]
+    mentioned = [day for day in find_dates(text, reference, durations=durations) if not _is_birth(text, day.start)]
     periods = tuple(periods_among(text, mentioned, reference))
     dates = tuple(mention for mention in mentioned if not _inside(mention, periods))
     return TimeExpressions(durations, periods, dates, tuple(mentioned))
+
+
+def _is_birth(text: str, start: int) -> bool:
+    """Whether the words before ``start`` make the day there a birth date. A run of numbers is not searched for any."""
+    low = max(start - _BIRTH_REACH, 0)
+    return _LETTER.search(text, low, start) is not None and _BIRTH.search(text, low, start) is not None
 
 
 def _inside(mention: DateMention, periods: Sequence[Period]) -> bool:
@@ -217,11 +220,10 @@ def time_mentions(
         if mention.concept.category != _PART_OF_BODY:
             _row(rows, text, mentions, sentences, mention.sentence).mentions.append(number)
     starts = [start for start, _ in sentences]
-    for expression_starts in (
-        [duration.start for duration in expressions.durations],
-        [period.start for period in expressions.periods],
-        [mentioned.start for mentioned in expressions.dates],
-    ):
+    duration_starts = [duration.start for duration in expressions.durations]
+    period_starts = [period.start for period in expressions.periods]
+    date_starts = [mentioned.start for mentioned in expressions.dates]
+    for expression_starts in (duration_starts, period_starts, date_starts):
         for position in expression_starts:
             place = bisect_right(starts, position) - 1
             if place >= 0 and position < sentences[place][1]:
@@ -235,7 +237,7 @@ def time_mentions(
         lasting = [n for n in row.mentions if mentions[n].concept.category in _LASTING]
         lasting = _without_purposes(text, mentions, lasting)
         candidates = lasting or _last_problem(mentions, row.start)
-        for duration in _within(expressions.durations, row):
+        for duration in _within(expressions.durations, duration_starts, row):
             if duration.kind != "length" or not candidates:
                 continue
             if not lasting and (not row.speaks_of_length or _OF_A_BENEFIT.search(text, row.start, duration.start)):
@@ -243,7 +245,7 @@ def time_mentions(
             nearest = _nearest(text, mentions, candidates, duration.start, duration.end, fallback=not lasting)
             if nearest is not None and timings[nearest].value is None:
                 timings[nearest] = _with_length(timings[nearest], duration)
-        for period in _within(expressions.periods, row):
+        for period in _within(expressions.periods, period_starts, row):
             if not lasting and _VISITS.search(text, row.start, period.end):
                 continue
             nearest = _nearest(text, mentions, candidates, period.start, period.end, fallback=not lasting)
@@ -257,7 +259,7 @@ def time_mentions(
                 )
         if row.mentions or candidates:
             treatments = [n for n in candidates if mentions[n].concept.category == "treatment"]
-            for mentioned in _within(expressions.dates, row):
+            for mentioned in _within(expressions.dates, date_starts, row):
                 _place_date(text, mentions, row, candidates, treatments, mentioned, timings, fallback=not lasting)
         if len(row.mentions) > 1:
             _share(text, mentions, row.mentions, timings)
@@ -308,9 +310,9 @@ def _row(
     return row
 
 
-def _within(items: Sequence[Expression], row: _Sentence) -> Sequence[Expression]:
-    first = bisect_left(items, row.start, key=_start)
-    return items[first : bisect_left(items, row.end, lo=first, key=_start)]
+def _within(items: Sequence[Expression], starts: Sequence[int], row: _Sentence) -> Sequence[Expression]:
+    first = bisect_left(starts, row.start)
+    return items[first : bisect_left(starts, row.end, lo=first)]
 
 
 def _start(item: Duration | Period | DateMention | Mention) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Literal
+from operator import attrgetter
+from typing import Any, Literal, TypeVar
 
 ReviewType = Literal["prospective", "concurrent", "retrospective"]
 Urgency = Literal["standard", "expedited"]
@@ -32,6 +33,18 @@ DocumentType = Literal[
     "letter",
     "other",
 ]
+
+Value = TypeVar("Value")
+
+
+def _sent_by_values(cls: type[Value]) -> type[Value]:
+    """Let ``cls`` be pickled as a call with the values of its fields: a frozen dataclass's own way takes twice as long.
+
+    Facts come back from worker processes by the hundred thousand.
+    """
+    values: Any = attrgetter(*(field.name for field in fields(cls)))  # type: ignore[arg-type]  # cls is a dataclass
+    setattr(cls, "__reduce__", lambda self: (cls, values(self)))  # noqa: B010  # mypy knows no other way to add it
+    return cls
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +160,7 @@ class AuthorizationRequest:
         raise KeyError(document_id)
 
 
+@_sent_by_values
 @dataclass(frozen=True, slots=True)
 class Cue:
     """Why an assertion flag is set: the words (or the section heading) that set it.
@@ -161,6 +175,7 @@ class Cue:
     rule: str
 
 
+@_sent_by_values
 @dataclass(frozen=True, slots=True)
 class Assertion:
     """How the note states a finding. All flags false: affirmed, current, about the patient.
@@ -195,6 +210,7 @@ class Course(StrEnum):
     STATED = "stated"
 
 
+@_sent_by_values
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One thing a document says, with the words that say it: ``text == document.text[start:end]``, always.

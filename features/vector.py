@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date
 
+from features.margins import FAR, Margins
 from features.types import (
     AuthorizationRequest,
     Course,
@@ -26,6 +27,7 @@ from features.types import (
 )
 
 _TREE = "the policy's tree after the facts were held against it"
+_MARGINS = "the facts that met the tree, held against its limits"
 _FACTS = "facts of the notes"
 _REQUEST = "the request"
 
@@ -42,10 +44,17 @@ _FEATURES = (
         "guards and exclusions",
     ),
     FeatureSpec(
-        "closest_margin",
-        "distance of the facts that meet the needed leaves from the nearest limit, relative to that limit, 0 to 1",
+        "value_margin",
+        "how far the measured values that meet the policy lie from their nearest limit, relative to that limit, 0 to 1",
         1,
-        _TREE,
+        _MARGINS,
+    ),
+    FeatureSpec("change_margin", "the same of how far a value moved between two measurements", 1, _MARGINS),
+    FeatureSpec("length_margin", "the same of how long something lasted, or had to lie back", 1, _MARGINS),
+    FeatureSpec("recency_margin", "the same of how long ago it may have been", 1, _MARGINS),
+    FeatureSpec("closest_margin", "the smallest of these four", 1, _MARGINS),
+    FeatureSpec(
+        "weakest_margin", "the smallest of any met leaf, also where another branch would have done", 1, _MARGINS
     ),
     FeatureSpec("evidence_per_met_leaf", "facts behind each met leaf, mean, at most 5", 1, _TREE),
     FeatureSpec("evidence_age_days", "age of the youngest evidence of met leaves in days, at most 730", -1, _TREE),
@@ -62,7 +71,7 @@ _FEATURES = (
 
 def _schema() -> FeatureSchema:
     content = "\n".join(f"{spec.name}|{spec.meaning}|{spec.direction}" for spec in _FEATURES)
-    return FeatureSchema("greenlane-features", "2", _FEATURES, hashlib.sha256(content.encode()).hexdigest()[:16])
+    return FeatureSchema("greenlane-features", "3", _FEATURES, hashlib.sha256(content.encode()).hexdigest()[:16])
 
 
 SCHEMA = _schema()
@@ -73,9 +82,9 @@ def build_vector(
     facts: Sequence[Fact],
     criteria: Sequence[CriterionResult],
     guards: Sequence[Guard],
-    margin: float = 1.0,
+    margins: Margins = FAR,
 ) -> FeatureVector:
-    """The features of a request, in the order of :data:`SCHEMA`. ``margin``: see :func:`features.margins.closest_margin`."""
+    """The features of a request, in the order of :data:`SCHEMA`. ``margins``: see :mod:`features.margins`."""
     parents = {result.parent for result in criteria}
     leaves = [result for result in criteria if result.criterion_id not in parents]
     needed = [leaf for leaf in leaves if leaf.needed]
@@ -91,7 +100,12 @@ def build_vector(
         "criteria_not_documented": float(sum(leaf.status is Status.NOT_DOCUMENTED for leaf in needed)),
         "criteria_conflicting": float(sum(leaf.status is Status.CONFLICTING for leaf in leaves)),
         "guards": float(len(guards)),
-        "closest_margin": margin,
+        "value_margin": margins.value,
+        "change_margin": margins.change,
+        "length_margin": margins.length,
+        "recency_margin": margins.recency,
+        "closest_margin": margins.closest,
+        "weakest_margin": margins.weakest,
         "evidence_per_met_leaf": sum(min(len(leaf.evidence), 5) for leaf in met) / len(met) if met else 0.0,
         "evidence_age_days": float(min(min(ages, default=730), 730)),
         "branches_met": float(

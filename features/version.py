@@ -6,7 +6,7 @@ from features.lexicon import load_lexicon
 from features.policy import load_policies
 from features.vector import SCHEMA
 
-PIPELINE = "2026.11.2"
+PIPELINE = "2026.11.3"
 """Raised whenever the code that reads notes or judges criteria can answer differently."""
 
 

@@ -35,7 +35,7 @@ from models.turnaround_rules import (
     own_rules_path,
 )
 from models.types import DueTime
-from models.working_days import after_calendar_days, zone_of
+from models.working_days import after_calendar_days, business_days_between, zone_of
 
 EXPEDITED = timedelta(hours=72)
 """42 CFR 438.210(d)(2) and 422.572(a): expedited decisions within 72 hours of receipt. Used where no rule can be read."""
@@ -59,6 +59,43 @@ class ClockState:
 def due_at(request: AuthorizationRequest, events: Iterable[ClockEvent] = ()) -> datetime:
     """When the decision on a request is due, UTC. Raises OverflowError past the year 9999 and nothing else."""
     return earliest_due(request, events).due_at
+
+
+def time_allowed(
+    request: AuthorizationRequest, due: DueTime, rules: TurnaroundRules | None = None
+) -> tuple[TurnaroundRule, TimeAllowed] | None:
+    """The rule that set a due time and what it allows such a request; None where it can no longer be read.
+
+    ``rules`` are those of this deployment by default.
+    """
+    try:
+        rules = rules or load_turnaround_rules(own_rules_path())
+    except TurnaroundError as error:
+        _log.error("clocks: %s", error)
+        return None
+    rule = rules.get(due.rule)
+    allowed = rules.time_for(rule, request, due.urgency) if rule is not None else None
+    return (rule, allowed) if rule is not None and allowed is not None else None
+
+
+def business_days_left(due: DueTime, now: datetime, rules: TurnaroundRules | None = None) -> int | None:
+    """How many business days of the rule's calendar and time zone are left, the day of ``now`` not counted; 0 when late.
+
+    None where the rule does not count in business days, or can no longer be read.
+    """
+    if "business day" not in due.allowed:
+        return None
+    try:
+        rules = rules or load_turnaround_rules(own_rules_path())
+    except TurnaroundError:
+        return None
+    rule = rules.get(due.rule)
+    if rule is None:
+        return None
+    zone = zone_of(due.time_zone)
+    # What ends at midnight ends with the day before.
+    first, last = now.astimezone(zone).date(), (due.due_at - timedelta(microseconds=1)).astimezone(zone).date()
+    return business_days_between(first, last, rules.holidays[rule.holidays])
 
 
 def clock_state(due: DueTime, now: datetime) -> ClockState:

@@ -121,6 +121,11 @@ def after_business_days(moment: datetime, days: int, zone: tzinfo, holidays: Hol
     return end if into is None else min(_midnight(last, zone) + into, end)
 
 
+def business_days_between(first: date, last: date, holidays: HolidayCalendar) -> int:
+    """How many business days come after ``first`` up to ``last``, that day included; 0 where ``last`` is not later."""
+    return sum(holidays.is_business_day(first + count * _DAY) for count in range(1, (last - first).days + 1))
+
+
 def _midnight(day: date, zone: tzinfo) -> datetime:
     """When that day begins there, as UTC."""
     return datetime.combine(day, time(0), zone).astimezone(UTC)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from features.types import Service
+from serving.clock_actions import GROUNDS
 from serving.errors import ActionRefusedError
 from serving.people import Person
 from serving.work import ActionKind
@@ -27,6 +28,8 @@ PEER_TO_PEER = {
     "declined": "offered, and the provider declined",
     "no_answer": "offered, and the provider did not answer",
 }
+ASKED_BY = {"member": "the member", "physician": "a physician, or a physician supports it", "plan": "nobody: we saw it"}
+"""Who asks that a request is decided faster."""
 _MENTION = re.compile(r"@([\w][\w.+@-]*)")
 
 
@@ -201,6 +204,36 @@ def _noted(reading: _Reading, context: FormContext) -> Content:
     return {"text": text, "mentions": [person.person_id for person in mentioned(text, context.people)]}
 
 
+def _extended(reading: _Reading, _context: FormContext) -> Content:
+    text = reading.text("days", "say by how many calendar days")
+    days = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
+    if text and days is None:
+        reading.refuse("days", "must be a whole number of calendar days")
+    return {
+        "ground": reading.one_of("ground", GROUNDS, "choose why more time is taken"),
+        "days": days or 0,
+        "reason": reading.text("reason", "tell the member why, in plain language"),
+    }
+
+
+def _made_expedited(reading: _Reading, _context: FormContext) -> Content:
+    return {
+        "asked_by": reading.one_of("asked_by", ASKED_BY, "say who asks"),
+        "reason": reading.text("reason", "say what waiting could do to the member"),
+    }
+
+
+def _not_expedited(reading: _Reading, context: FormContext) -> Content:
+    told_on = reading.day("told_on", "say on which day the member was told by telephone")
+    if told_on and told_on > context.today:
+        reading.refuse("told_on", "lies in the future")
+    return {
+        "asked_by": reading.one_of("asked_by", ASKED_BY, "say who asked for the expedited review"),
+        "reason": reading.text("reason", "tell the member why, in plain language"),
+        "told_on": str(told_on),
+    }
+
+
 _READERS: dict[ActionKind, Callable[[_Reading, FormContext], Content]] = {
     ActionKind.APPROVED: _approved,
     ActionKind.APPROVED_MODIFIED: _modified,
@@ -211,4 +244,7 @@ _READERS: dict[ActionKind, Callable[[_Reading, FormContext], Content]] = {
     ActionKind.WITHDRAWN: _withdrawn,
     ActionKind.REOPENED: _reasoned,
     ActionKind.NOTED: _noted,
+    ActionKind.EXTENDED: _extended,
+    ActionKind.MADE_EXPEDITED: _made_expedited,
+    ActionKind.NOT_EXPEDITED: _not_expedited,
 }

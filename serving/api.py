@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -12,11 +13,13 @@ from pydantic import BeforeValidator
 from features.request import EXAMPLE_REQUEST, written_as_moment
 from features.types import Document
 from models.types import Route
-from serving.callers import Body, Looking, Previewing, Submitting
+from serving.callers import Body, Looking, OnceOnly, Previewing, Submitting
 from serving.errors import InvalidParameterError, StoreUnavailableError
+from serving.idempotency import Answered, Once
 from serving.paging import cursor_after, position_of
 from serving.prefer import LONGEST_WAIT, Preference, preference_of
 from serving.problems import PROBLEM_TYPE
+from serving.readiness import ReadinessCheck
 from serving.schemas import (
     CaseListBody,
     DocumentTextBody,
@@ -25,8 +28,7 @@ from serving.schemas import (
     ReceivedBody,
     TriageResultBody,
 )
-from serving.service import Submission
-from serving.store import Store
+from serving.service import AuthorizationService, Submission
 from serving.stored_case import ListedCase, Received
 
 PAGE_SIZE = 50
@@ -80,7 +82,8 @@ _PROBLEM_TITLES = {
 }
 
 
-def _body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+def body_of(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI words for a body that the endpoint reads itself."""
     content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
@@ -94,11 +97,12 @@ def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _answer(description: str) -> dict[str, Any]:
+def answer_of(description: str) -> dict[str, Any]:
+    """The OpenAPI words for a result."""
     return {"model": TriageResultBody, "description": description}
 
 
-def _being_read(description: str) -> dict[str, Any]:
+def being_read_of(description: str) -> dict[str, Any]:
     return {
         "model": ReceivedBody,
         "description": description,
@@ -117,28 +121,58 @@ def received_answer(received: Received) -> tuple[dict[str, str], int, dict[str, 
         "external_id": received.external_id,
         "status": "received",
         "status_url": url,
-        "due_at": _moment(received.due_at),
+        "due_at": moment_text(received.due_at),
     }
     return body, 202, {"Location": url, "Retry-After": str(RETRY_AFTER_SECONDS)}
 
 
-def _json(text: str, status: int = 200) -> Response:
-    return Response(text, status_code=status, media_type="application/json")
+def json_answer(text: str, status: int = 200, *, again: bool = False) -> Response:
+    """A JSON text as an answer. ``again``: it was given before, and nothing was done for it now."""
+    return Response(text, status_code=status, media_type="application/json", headers=_replayed(again))
 
 
-def _submitted(submission: Submission, prefer: Preference) -> Response:
+def _replayed(again: bool) -> dict[str, str]:
+    return {"Idempotent-Replayed": "true"} if again else {}
+
+
+def answer_once(
+    service: AuthorizationService,
+    once: Once,
+    prefer: Preference,
+    call: str,
+    body: bytes,
+    do: Callable[[], Submission],
+) -> Response:
+    """Do a call that ends in a result, once for its Idempotency-Key: 201 where a case is new, 202 where it is being read.
+
+    A call that was answered with 202 is answered with the result once it is there.
+    """
+    made: list[str | Received] = []
+
+    def done() -> Answered:
+        submission = do()
+        made.append(submission.result)
+        triaged = 201 if submission.created else 200
+        status = 202 if isinstance(submission.result, Received) else triaged
+        return Answered(status, submission.authorization_id, submission.revision)
+
+    answered, again = once.answer(call, body, done)
+    authorization_id, revision = answered.authorization_id or "", answered.revision or 0
+    found = made[0] if made else service.answered(authorization_id, revision)
     answer: Response
-    if isinstance(submission.result, Received):
-        answer = JSONResponse(*received_answer(submission.result))
+    if isinstance(found, Received):
+        content, status, headers = received_answer(found)
+        answer = JSONResponse(content, status, {**headers, **_replayed(again)})
     else:
-        answer = _json(submission.result, 201 if submission.created else 200)
-        answer.headers["Location"] = f"/v1/authorizations/{submission.authorization_id}"
-    if prefer.applied:
+        answer = json_answer(found, 200 if answered.status == 202 else answered.status, again=again)
+        answer.headers["Location"] = f"/v1/authorizations/{authorization_id}"
+    if prefer.applied and not again:
         answer.headers["Preference-Applied"] = prefer.applied
     return answer
 
 
-def _moment(at: datetime) -> str:
+def moment_text(at: datetime) -> str:
+    """A moment as the interface writes it."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -146,28 +180,28 @@ def _moment(at: datetime) -> str:
     "/v1/authorizations",
     status_code=201,
     responses={
-        201: _answer("Stored and triaged."),
-        200: _answer("Stored before with the same content: the stored result."),
-        202: _being_read("Stored; its files or its long text are being read."),
+        201: answer_of("Stored and triaged."),
+        200: answer_of("Stored before with the same content: the stored result."),
+        202: being_read_of("Stored; its files or its long text are being read."),
         **problems_of(400, 409, 410, 413, 422, 503),
     },
-    openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
+    openapi_extra=body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Store and triage one request",
     tags=["authorizations"],
 )
-def post_authorization(service: Submitting, body: Body, prefer: Preferred) -> Response:
+def post_authorization(service: Submitting, body: Body, prefer: Preferred, once: OnceOnly) -> Response:
     """The external_id is the idempotency key: send again after any failure, there will be one case.
 
     Answered with the result where all documents are plain text and together short, else with 202 and where to ask.
     """
-    return _submitted(service.submit(body, prefer), prefer)
+    return answer_once(service, once, prefer, "POST /v1/authorizations", body, lambda: service.submit(body, prefer))
 
 
 @router.get(
     "/v1/authorizations/{authorization_id}",
     responses={
-        200: _answer("The stored result."),
-        202: _being_read("Stored, and not triaged yet."),
+        200: answer_of("The stored result."),
+        202: being_read_of("Stored, and not triaged yet."),
         **problems_of(404, 410, 422, 503),
     },
     summary="The stored result",
@@ -175,29 +209,32 @@ def post_authorization(service: Submitting, body: Body, prefer: Preferred) -> Re
 )
 def get_authorization(authorization_id: str, service: Looking) -> Response:
     """The latest result of one stored request."""
-    return _json(service.result(authorization_id))
+    return json_answer(service.result(authorization_id))
 
 
 @router.post(
     "/v1/authorizations/{authorization_id}/documents",
     responses={
-        200: _answer("Triaged again."),
-        202: _being_read("Stored; what came is being read."),
+        200: answer_of("Triaged again."),
+        202: being_read_of("Stored; what came is being read."),
         **problems_of(400, 404, 409, 410, 413, 422, 503),
     },
-    openapi_extra=_body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
+    openapi_extra=body_of("DocumentsBody", _DOCUMENTS_EXAMPLE),
     summary="Add documents and triage again",
     tags=["authorizations"],
 )
-def post_documents(authorization_id: str, service: Submitting, body: Body, prefer: Preferred) -> Response:
+def post_documents(
+    authorization_id: str, service: Submitting, body: Body, prefer: Preferred, once: OnceOnly
+) -> Response:
     """The earlier result stays in the history. Documents that are stored already are not added twice."""
-    return _submitted(service.add_documents(authorization_id, body, prefer), prefer)
+    call = f"POST /v1/authorizations/{authorization_id}/documents"
+    return answer_once(service, once, prefer, call, body, lambda: service.add_documents(authorization_id, body, prefer))
 
 
 @router.get(
     "/v1/authorizations/{authorization_id}/documents/{number}/text",
     response_model=DocumentTextBody,
-    responses={202: _being_read("Stored, and not read yet."), **problems_of(404, 410, 422, 503)},
+    responses={202: being_read_of("Stored, and not read yet."), **problems_of(404, 410, 422, 503)},
     summary="The text of one document, which facts point into",
     tags=["authorizations"],
 )
@@ -215,14 +252,14 @@ def get_document_text(
 
 @router.post(
     "/v1/triage",
-    responses={200: _answer("The answer; nothing is stored."), **problems_of(400, 413, 422, 503)},
-    openapi_extra=_body_of("RequestBody", EXAMPLE_REQUEST),
+    responses={200: answer_of("The answer; nothing is stored."), **problems_of(400, 413, 422, 503)},
+    openapi_extra=body_of("RequestBody", EXAMPLE_REQUEST),
     summary="Triage without storing",
     tags=["triage"],
 )
 def post_triage(service: Previewing, body: Body) -> Response:
     """The same answer as for a stored request, without the draw for the blind audit."""
-    return _json(service.preview(body))
+    return json_answer(service.preview(body))
 
 
 @router.get(
@@ -248,7 +285,7 @@ def list_authorizations(
     found = service.cases(status=status, route=route, due_before=due_before, after=position_of(cursor), limit=limit + 1)
     page = found[:limit]
     following = cursor_after(page[-1]) if len(found) > limit else None
-    return JSONResponse({"items": [_listed(case) for case in page], "next_cursor": following})
+    return JSONResponse({"items": [listed(case) for case in page], "next_cursor": following})
 
 
 @router.get("/healthz", response_model=HealthBody, summary="Alive", tags=["operations"])
@@ -265,17 +302,13 @@ def healthz() -> JSONResponse:
     tags=["operations"],
 )
 def readyz(request: Request) -> JSONResponse:
-    """Ready when database and pipeline work. Without a model it is degraded: every request goes to a nurse."""
-    store: Store = request.app.state.store
-    checks: dict[str, str] = {"database": "ok", **request.app.state.readiness()}
-    try:
-        store.check()
-    except StoreUnavailableError as error:
-        checks["database"] = str(error)
-    if checks["database"] != "ok" or checks["pipeline"] != "ok":
-        return JSONResponse({"status": "not_ready", "checks": checks}, status_code=503)
-    status = "ready" if checks["model"] == "ok" else "degraded"
-    return JSONResponse({"status": status, "checks": checks})
+    """Ready when database, disk and pipeline work and nobody stops the service.
+
+    Without a model, or where files cannot be read, it is degraded: a nurse gets what would have been fast-tracked.
+    """
+    check: ReadinessCheck = request.app.state.readiness
+    found = check.look()
+    return JSONResponse({"status": found.status, "checks": found.checks}, status_code=200 if found.is_ready else 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", tags=["operations"], response_class=Response)
@@ -318,7 +351,8 @@ def _text_of(document: Document) -> dict[str, Any]:
     }
 
 
-def _listed(case: ListedCase) -> dict[str, Any]:
+def listed(case: ListedCase) -> dict[str, Any]:
+    """A case as lists show it."""
     reason = {"code": case.reason_code, "message": case.reason_message} if case.reason_code else None
     return {
         "authorization_id": case.authorization_id,
@@ -332,5 +366,7 @@ def _listed(case: ListedCase) -> dict[str, Any]:
         },
         "route": case.route.value if case.route else None,
         "reason": reason,
-        "due_at": _moment(case.due_at),
+        "due_at": moment_text(case.due_at),
+        "revision": case.revision,
+        "cancelled": case.cancelled,
     }

@@ -18,13 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from features.errors import RequestRefusedError
-from features.request import DocumentsBody, RequestBody
+from features.request import DocumentsBody, RequestBody, UpdateBody
 from models.versions import pipeline_version
 from serving import (
     api,
+    batch_api,
     case_action_pages,
     draft_pages,
     events_api,
+    intake_api,
     job_pages,
     numbers_pages,
     pages,
@@ -37,9 +39,11 @@ from serving import (
     webhook_pages,
     worklist_pages,
 )
+from serving.clock_alarms import AlarmWatch
 from serving.deliverer import Deliverer
 from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
+from serving.due_gauges import DueGauges
 from serving.envelope_keys import envelope_of
 from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError
 from serving.gate import Gate
@@ -49,10 +53,11 @@ from serving.key_store import KeyStore
 from serving.metrics import Metrics
 from serving.not_signed_in import answer_not_signed_in, answer_stale_form
 from serving.oidc import provider_of
+from serving.readiness import ReadinessCheck
 from serving.reading import OneAtATime, Reader, Triage
 from serving.request_rate import RequestRate
 from serving.safe_start import refuse_calls_without_keys
-from serving.schemas import TRIAGE_RESULT_EXAMPLE, ProblemBody
+from serving.schemas import TRIAGE_RESULT_EXAMPLE, CancellationBody, ProblemBody, SearchBody
 from serving.service import AuthorizationService
 from serving.settings import Settings
 from serving.sight_rate import SightRate
@@ -86,6 +91,7 @@ def create_app(
     reading = _reading(settings, triage, metrics)
     queue = JobQueue(store)
     metrics.watch_queue(queue.depth)
+    metrics.watch(DueGauges(store))
     service = AuthorizationService(
         store,
         reading.triage,
@@ -118,6 +124,7 @@ def create_app(
         service,
         undo_window=timedelta(minutes=settings.undo_minutes),
         addresses=AddressRule.of(settings),
+        keys_kept=timedelta(days=settings.idempotency_days),
     )
     # The default tenant's, for the command that starts the service. Endpoints go to the room of who asks.
     default = rooms.of(store.tenant)
@@ -133,9 +140,11 @@ def create_app(
     app.state.deliveries = Deliveries(store)
     app.state.deliverer = Deliverer.of(settings, store, metrics=metrics) if deliver else None
     app.state.metrics = metrics
-    app.state.readiness = reading.readiness
+    app.state.readiness = ReadinessCheck(settings, store, documents, reading.readiness)
     app.include_router(api.router)
     app.include_router(events_api.router)
+    app.include_router(intake_api.router)
+    app.include_router(batch_api.router)
     for place in (
         sign_in_pages,
         people_pages,
@@ -182,6 +191,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     workers.start()
     stopping = threading.Event()
     delivering = _deliver(app.state.deliverer, stopping)
+    _watch_clocks(app.state.store, app.state.settings.alarm_minutes, stopping)
     yield
     stopping.set()
     workers.stop(app.state.settings.stop_seconds)
@@ -196,6 +206,12 @@ def _deliver(deliverer: Deliverer | None, stopping: threading.Event) -> threadin
     thread = threading.Thread(target=deliverer.run, args=(stopping,), name="webhooks", daemon=True)
     thread.start()
     return thread
+
+
+def _watch_clocks(store: Store, minutes: int, stopping: threading.Event) -> None:
+    if minutes:
+        watch = AlarmWatch(store, every=timedelta(minutes=minutes))
+        threading.Thread(target=watch.run, args=(stopping,), name="clocks", daemon=True).start()
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -240,7 +256,14 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, openapi_version="3.1.0"
         )
         _, definitions = models_json_schema(
-            [(RequestBody, "validation"), (DocumentsBody, "validation"), (ProblemBody, "validation")],
+            [
+                (RequestBody, "validation"),
+                (DocumentsBody, "validation"),
+                (UpdateBody, "validation"),
+                (CancellationBody, "validation"),
+                (SearchBody, "validation"),
+                (ProblemBody, "validation"),
+            ],
             ref_template="#/components/schemas/{model}",
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])

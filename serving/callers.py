@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from serving.api_keys import ApiKey, Scope
+from serving.batches import Batches
 from serving.deps import Rooms
 from serving.errors import BodyTooLargeError, KeyNeededError, ScopeNeededError
 from serving.event_feed import EventFeed
+from serving.idempotency import Once, key_of
 from serving.key_check import KeyCheck
 from serving.request_rate import RequestRate
 from serving.service import AuthorizationService
@@ -96,6 +98,24 @@ async def _previewing(room: PreviewRoom) -> AuthorizationService:
     return room.service
 
 
+async def _taking_in(room: SubmitRoom) -> Batches:
+    return room.batches
+
+
+async def _looking_through(room: ReadRoom) -> Batches:
+    return room.batches
+
+
+def once(
+    room: SubmitRoom,
+    idempotency_key: Annotated[
+        str | None, Header(description="Any text of your own: the same call with the same key is done once.")
+    ] = None,
+) -> Once:
+    """This call, which may carry an Idempotency-Key. Raises InvalidParameterError for one that is none."""
+    return Once(room.idempotency_keys, key_of(idempotency_key))
+
+
 async def _feed(room: EventsRoom) -> EventFeed:
     return room.event_feed
 
@@ -124,6 +144,12 @@ Looking = Annotated[AuthorizationService, Depends(_looking)]
 """The service of a caller who may read results."""
 Previewing = Annotated[AuthorizationService, Depends(_previewing)]
 """The service of a caller who may ask what a request would get."""
+TakingIn = Annotated[Batches, Depends(_taking_in)]
+"""The batches of a caller who may submit requests."""
+LookingThrough = Annotated[Batches, Depends(_looking_through)]
+"""The batches of a caller who may read results."""
+OnceOnly = Annotated[Once, Depends(once)]
+"""A call that may carry an Idempotency-Key, of a caller who may submit."""
 Feed = Annotated[EventFeed, Depends(_feed)]
 """The events of a caller who may be told what happens."""
 Body = Annotated[bytes, Depends(received_body)]

@@ -42,6 +42,9 @@ _HEADINGS = {
     "withdraw": "Withdrawn by the provider",
     "reopen": "Open again",
     "determine_adversely": "Adverse determination",
+    "extend": "Take more time",
+    "expedite": "Make expedited",
+    "not_expedited": "Not expedited after all",
     "note": "Note to file",
     "corrections": "Correct what was read",
 }
@@ -121,6 +124,24 @@ def withdraw(posted: ByWorker) -> Response:
 def reopen(posted: ByWorker) -> Response:
     """Open a case that was decided, withdrawn or fast-tracked."""
     return _act(posted, ActionKind.REOPENED, "reopen")
+
+
+@router.post("/cases/{authorization_id}/extend")
+def extend(posted: ByWorker) -> Response:
+    """Take more time, as the turnaround rule allows."""
+    return _act(posted, ActionKind.EXTENDED, "extend")
+
+
+@router.post("/cases/{authorization_id}/expedite")
+def expedite(posted: ByWorker) -> Response:
+    """Make the case an expedited one."""
+    return _act(posted, ActionKind.MADE_EXPEDITED, "expedite")
+
+
+@router.post("/cases/{authorization_id}/not-expedited")
+def not_expedited(posted: ByWorker) -> Response:
+    """Decide within the standard time, where nobody's physician asks for less."""
+    return _act(posted, ActionKind.NOT_EXPEDITED, "not_expedited")
 
 
 @router.post("/cases/{authorization_id}/notes")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from models.decisions import Outcome
 from models.types import Route
+from serving.case_clock import recompute_due
 from serving.case_rules import (
     OUTCOMES,
     Place,
@@ -26,6 +27,7 @@ from serving.case_rules import (
     undo_refusal,
 )
 from serving.case_standing import CHANGING, CaseAction, Standing, case_row, standing_of
+from serving.clock_actions import check_clock, move_clock
 from serving.drafts import clear_draft
 from serving.errors import ActionRefusedError, CaseChangedError, NotAllowedError
 from serving.events import EventKind, record_event, take_back_event
@@ -39,7 +41,7 @@ from serving.tables import AuthorizationRow, CaseActionRow, DecisionRow, ResultR
 from serving.trail import record
 from serving.ulid import UlidSource
 from serving.versions_used import versions_of
-from serving.work import DECIDING, ActionKind
+from serving.work import DECIDING, MOVING_CLOCK, ActionKind
 
 _EVENTS = {
     **dict.fromkeys((*DECIDING, ActionKind.WITHDRAWN), EventKind.DECIDED),
@@ -47,6 +49,9 @@ _EVENTS = {
     ActionKind.REOPENED: EventKind.REOPENED,
 }
 """What intake systems are told of; the other kinds are the house's own."""
+
+_CLOCK_DETAILS = ("ground", "days", "asked_by", "rule", "until")
+"""What the trail says of an action that moves the clock, besides its kind: nothing that anybody wrote."""
 
 CHANGED = "somebody else, or a new document, changed this case since you opened it"
 
@@ -94,7 +99,7 @@ class CaseActions:
             standing = standing_of(session, row)
             if kind is ActionKind.DETERMINED_ADVERSELY and not person.may(Permission.DETERMINE_ADVERSELY):
                 raise NotAllowedError("your role does not allow this")
-            if kind in CHANGING and turn != standing.turn:
+            if kind in CHANGING | MOVING_CLOCK and turn != standing.turn:
                 raise CaseChangedError(CHANGED)
             if standing.triaged_at is None:
                 raise CaseChangedError("new documents are being read; look at the case again in a moment")
@@ -102,12 +107,14 @@ class CaseActions:
             if refused is not None:
                 raise ActionRefusedError(("", refused))
             _check_content(kind, standing, who, content)
+            content = check_clock(session, row, kind, content, now=now)
             place = after(kind, standing, person)
             if kind in CHANGING and standing.assigned_to is None:
                 self._add(session, row, ActionKind.CLAIMED, who, {}, place=place_of(standing), now=now)
             kept = {**content, "before": _place_json(place_of(standing))} if kind in CHANGING else content
             effect = takes_effect_at(kind, now=now, due_at=row.due_at, window=self._undo_window)
             action_id = self._add(session, row, kind, who, kept, place=place, now=now, effect=effect)
+            move_clock(session, row, kind, content, action_id=action_id, now=now, effect=effect)
             if kind in OUTCOMES:
                 _keep_decision(session, row, action_id, OUTCOMES[kind], who, now)
             for mentioned in content.get("mentions", ()):
@@ -130,6 +137,8 @@ class CaseActions:
             place = place_before(action, standing)
             content = {"kind": action.kind.value}
             self._add(session, row, ActionKind.UNDONE, who, content, place=place, now=now, undoes=action_id)
+            if action.kind in MOVING_CLOCK or action.kind is ActionKind.INFORMATION_REQUESTED:
+                recompute_due(session, row, now=now)
             return action
 
     def _add(
@@ -182,9 +191,16 @@ class CaseActions:
             record_event(
                 session, row, _EVENTS[kind], at=now, outcome=outcome, action_id=action_id, not_before=not_before
             )
-        details = {"action_id": action_id, "kind": kind.value, "turn": row.turn, "revision": row.revision}
+        details: dict[str, Any] = {
+            "action_id": action_id,
+            "kind": kind.value,
+            "turn": row.turn,
+            "revision": row.revision,
+        }
         if undoes is not None:
             details["undoes"] = undoes
+        if kind in MOVING_CLOCK:
+            details |= {name: content[name] for name in _CLOCK_DETAILS if name in content}
         record(
             session,
             self._store.tenant,

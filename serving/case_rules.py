@@ -13,7 +13,7 @@ from models.types import Route
 from serving.case_standing import CHANGING, CaseAction, Standing
 from serving.people import Person
 from serving.roles import Permission
-from serving.work import DECIDING, ActionKind, Work
+from serving.work import DECIDING, MOVING_CLOCK, ActionKind, Work
 
 _UNDECIDED = frozenset({Work.OPEN, Work.AWAITING_INFORMATION, Work.REFERRED})
 _POSSIBLE: dict[ActionKind, frozenset[Work]] = {
@@ -24,9 +24,10 @@ _POSSIBLE: dict[ActionKind, frozenset[Work]] = {
     ActionKind.RETURNED: frozenset({Work.REFERRED}),
     ActionKind.DETERMINED_ADVERSELY: _UNDECIDED,
     ActionKind.WITHDRAWN: _UNDECIDED,
-    ActionKind.REOPENED: frozenset(Work) - _UNDECIDED,
+    ActionKind.REOPENED: frozenset(Work) - _UNDECIDED - {Work.CANCELLED},
     ActionKind.NOTED: frozenset(Work),
     ActionKind.FACT_CORRECTED: frozenset(Work),
+    **dict.fromkeys(MOVING_CLOCK, _UNDECIDED),
 }
 _NEEDS = {
     ActionKind.DETERMINED_ADVERSELY: Permission.DETERMINE_ADVERSELY,
@@ -34,8 +35,12 @@ _NEEDS = {
 }
 """What each kind needs; the others need WORK_ON_CASES."""
 
-_SENT = DECIDING | {ActionKind.INFORMATION_REQUESTED}
-"""What leaves the house as a letter: these wait, so that they can be undone."""
+_SENT = DECIDING | MOVING_CLOCK | {ActionKind.INFORMATION_REQUESTED}
+"""What leaves the house as a letter, or moves a clock for good: these wait, so that they can be undone."""
+
+PHYSICIANS_REQUEST = (
+    "a physician asked for the expedited review, or supports it: it must be granted (42 CFR 422.570(c)(2)(ii))"
+)
 
 _BECOMES = {
     ActionKind.INFORMATION_REQUESTED: Work.AWAITING_INFORMATION,
@@ -83,6 +88,8 @@ def refusal(kind: ActionKind, standing: Standing, person: Person, *, now: dateti
         return "your role does not allow this"
     if standing.work not in _POSSIBLE.get(kind, frozenset()):
         return f"this is not possible on a case that is {standing.work.value.replace('_', ' ')}"
+    if kind in MOVING_CLOCK:
+        return _refusal_to_move_clock(kind, standing, person)
     if kind not in CHANGING:
         return None
     if kind is ActionKind.REOPENED:
@@ -93,6 +100,24 @@ def refusal(kind: ActionKind, standing: Standing, person: Person, *, now: dateti
         return "this case is with the medical director"
     if kind in DECIDING and standing.was_adverse:
         return _refusal_of_second_decider(standing, person)
+    return None
+
+
+def _refusal_to_move_clock(kind: ActionKind, standing: Standing, person: Person) -> str | None:
+    """Who has the case moves its clock, and a lead that of any. What the rule allows is asked of the clock itself."""
+    if kind is ActionKind.MADE_EXPEDITED and standing.urgency == "expedited":
+        return "this case is expedited already"
+    if kind is ActionKind.NOT_EXPEDITED and standing.urgency != "expedited":
+        return "this case is not expedited"
+    granted = [action for action in standing.counting if action.kind is ActionKind.MADE_EXPEDITED]
+    if kind is ActionKind.NOT_EXPEDITED and any(action.content.get("asked_by") == "physician" for action in granted):
+        return PHYSICIANS_REQUEST
+    if person.may(Permission.ASSIGN):
+        return None
+    if standing.assigned_to not in (None, person.person_id):
+        return "somebody else has this case"
+    if standing.work is Work.REFERRED and not person.may(Permission.DETERMINE_ADVERSELY):
+        return "this case is with the medical director"
     return None
 
 
@@ -149,10 +174,15 @@ def undo_refusal(action: CaseAction, standing: Standing, person: Person, *, now:
         return "only who did this can undo it"
     if action.undone:
         return "this was undone before"
+    if standing.work is Work.CANCELLED and action.kind not in (ActionKind.NOTED, ActionKind.FACT_CORRECTED):
+        return "the intake system cancelled this request since"
     if action.takes_effect_at is not None and action.is_in_effect(now):
         return "this has taken effect and cannot be undone; open the case again instead"
     if action.kind in (ActionKind.NOTED, ActionKind.FACT_CORRECTED):
         return None
+    if action.kind in MOVING_CLOCK:
+        last_moved = [other for other in standing.counting if other.kind in MOVING_CLOCK][-1]
+        return None if action == last_moved else "the clock was moved again since; undo that first"
     if action.kind is ActionKind.CLAIMED:
         return None if standing.assigned_to == person.person_id else "you do not have this case any more"
     if action.kind not in CHANGING:

@@ -70,6 +70,7 @@ class Standing:
     triaged_at: datetime | None
     actions: tuple[CaseAction, ...]
     read_by: frozenset[str]
+    urgency: str = "standard"
 
     @property
     def counting(self) -> tuple[CaseAction, ...]:
@@ -137,6 +138,7 @@ def standing_of(session: Session, row: AuthorizationRow) -> Standing:
             _action(action, action.action_id in undone) for action in rows if action.kind != ActionKind.UNDONE
         ),
         read_by=_readers(session, row.authorization_id, row.revision),
+        urgency=row.urgency,
     )
 
 

@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from markupsafe import Markup
 
@@ -22,7 +21,7 @@ from serving.marked_text import marked_text
 from serving.page_breaks import pages_of
 from serving.service import Case
 from serving.stored_case import StoredResult
-from serving.views import ROUTE_WORDS, DueClock, due_clock, told_reasons
+from serving.views import ROUTE_WORDS, told_reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,8 @@ class CaseView:
     service: str
     service_code: str
     diagnoses: str
-    expedited: bool
     route: str
     route_class: str
-    due: DueClock
     reasons: tuple[str, ...]
     policy: str
     policy_source: str
@@ -93,7 +90,7 @@ class CaseView:
     pipeline_version: str
 
 
-def case_view(case: Case, now: datetime, *, alone: int | None = None) -> CaseView:
+def case_view(case: Case, *, alone: int | None = None) -> CaseView:
     """The page of one case. Nothing on it tells a case of the blind audit from any other.
 
     ``alone``: the number of the document to show by itself; a number no document has shows them all.
@@ -111,10 +108,8 @@ def case_view(case: Case, now: datetime, *, alone: int | None = None) -> CaseVie
         service=request.service.description or "",
         service_code=f"{request.service.system} {request.service.code}",
         diagnoses=", ".join(f"{d.code} {d.description or ''}".strip() for d in request.diagnoses),
-        expedited=request.urgency == "expedited",
         route=ROUTE_WORDS[result.route],
         route_class=result.route.value,
-        due=due_clock(result.due_at, now),
         reasons=told_reasons(result.reasons),
         policy=f"{policy.title or spoken(policy.policy_id)}, version {policy.version}" if policy else "",
         policy_source=policy.source if policy else "",

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from serving.audit_cli import audit_app
 from serving.backup_commands import backup, restore
+from serving.clock_commands import clocks_due
 from serving.doctor_command import doctor
 from serving.encryption_commands import encryption_app
 from serving.job_commands import jobs_app, work_command
@@ -72,6 +73,7 @@ app.add_typer(policies_app, name="policies")
 app.add_typer(evaluate_app, name="evaluate")
 clocks_app = typer.Typer(help="When decisions are due: turnaround rules.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(clocks_app, name="clocks")
+clocks_app.command("due")(clocks_due)
 export_app = typer.Typer(help="Write what the store holds to files.", no_args_is_help=True, rich_markup_mode=None)
 import_app = typer.Typer(help="Take into the store what was decided elsewhere.", no_args_is_help=True)
 fast_track_app = typer.Typer(
@@ -142,32 +144,25 @@ def triage_command(
     output: Annotated[
         ResultFormat | None, typer.Option("--format", help="Table on a terminal, JSON Lines otherwise.")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes that read, each with the model in memory.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="File to write results to, JSON Lines. It will hold notes.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in the file of --out; requests with a result there are left out.")
+    ] = False,
 ) -> None:
     """Route requests and print the results. Nothing is stored."""
-    from models.result import result_to_json
-    from serving.records import dumps
-    from serving.request_files import request_entries
+    from serving.triage_command import triage_files
 
+    if out is not None and output not in (None, ResultFormat.JSONL):
+        raise typer.BadParameter("is always JSON Lines in a file", param_hint="--format")
+    if resume and out is None:
+        raise typer.BadParameter("needs the file of --out", param_hint="--resume")
     chosen = output or (ResultFormat.TABLE if sys.stdout.isatty() else ResultFormat.JSONL)
-    with _reading_pool() as pool:
-        read = list(request_entries(files, pool))
-    failed = _name_failures((entry.place, entry.problems) for entry in read)
-    requests = [entry.request for entry in read if entry.request is not None]
-    if not requests:
+    done, failed = triage_files(files, jobs=jobs, out=out, resume=resume, output=chosen.value)
+    if not done:
         raise typer.Exit(UNUSABLE)
-    reader = _reader()
-    results = (reader.triage(request) for request in _progress(requests, "Reading requests"))
-    if chosen is ResultFormat.JSONL:
-        for result in results:
-            typer.echo(dumps(result_to_json(result)))
-    elif chosen is ResultFormat.JSON:
-        import json
-
-        typer.echo(json.dumps([result_to_json(result) for result in results], indent=2))
-    else:
-        from serving.terminal import result_table, show
-
-        show(result_table(list(zip(requests, results, strict=True))))
+    if out is not None:
+        typer.echo(f"{done} results in {out}, {failed} inputs failed")
     raise typer.Exit(SOME_FAILED if failed else DONE)
 
 
@@ -204,6 +199,17 @@ def extract_command(
         for note in _progress(readable, "Reading notes"):
             typer.echo(facts_as_json(read_note(note), alone=alone))
     raise typer.Exit(SOME_FAILED if failed else DONE)
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database's schema to what this version reads and writes."""
+    from serving.settings import load_settings
+    from serving.store import Store
+
+    store = Store.open(load_settings().database_url, migrate_always=True)
+    store.close()
+    typer.echo("the database has the newest schema")
 
 
 @app.command("serve")

@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from features.types import Document
 from serving.action_forms import HOW_AGREED
+from serving.cancellations import cancellation_of
 from serving.case_actions import CaseActions
 from serving.case_rules import undo_refusal
 from serving.case_standing import CaseAction, Standing, case_row, standing_of
 from serving.corrections import FLAGS
 from serving.fact_words import spoken
 from serving.people import Person
+from serving.request_updates import updates_of
 from serving.roles import Permission, Role
 from serving.tables import AuthorizationRow, CaseActionRow, DocumentRow, PersonRow
 from serving.work import ActionKind, Work
@@ -35,6 +37,9 @@ DONE_WORDS = {
     ActionKind.DETERMINED_ADVERSELY: "recorded an adverse determination",
     ActionKind.WITHDRAWN: "recorded that the provider withdrew",
     ActionKind.REOPENED: "opened this case again",
+    ActionKind.EXTENDED: "took more time",
+    ActionKind.MADE_EXPEDITED: "made this case expedited",
+    ActionKind.NOT_EXPEDITED: "did not grant expedited review",
 }
 """What somebody did, after their name."""
 
@@ -47,6 +52,9 @@ _BANNER_WORDS = {
     ActionKind.DETERMINED_ADVERSELY: "Adverse determination recorded on",
     ActionKind.WITHDRAWN: "Withdrawn:",
     ActionKind.REOPENED: "Opened again:",
+    ActionKind.EXTENDED: "More time taken for",
+    ActionKind.MADE_EXPEDITED: "Made expedited:",
+    ActionKind.NOT_EXPEDITED: "Standard time for",
     ActionKind.NOTED: "Note kept on",
     ActionKind.FACT_CORRECTED: "Correction kept on",
 }
@@ -92,10 +100,15 @@ def happened_since(
         names = names_of(session, row.tenant)
         acted = session.scalars(select(CaseActionRow).where(CaseActionRow.authorization_id == authorization_id)).all()
         received = documents_received(session, authorization_id)
+        updates = updates_of(session, row)
+        cancelled = cancellation_of(session, authorization_id)
     events = [
         (action.at, action.action_id, f"{name_of(action.person_id, who, names)} {_kind_words(action.kind)}")
         for action in acted
     ]
+    events += [(update.at, "", "the request was updated") for update in updates]
+    if cancelled is not None:
+        events.append((cancelled.cancelled_at, "", "the request was cancelled"))
     came = {revision: at for _, revision, at in received if revision > 1 and at is not None}
     events += [(at, "", "new documents came") for at in came.values()]
     recent = sorted(events)[-(row.turn - turn) :] if row.turn > turn else []
@@ -206,6 +219,8 @@ def _text(action: CaseAction, documents: Sequence[Document]) -> str:
         ]
         agreed = f"{content['agreed_by']} agreed {HOW_AGREED[content['agreed_how']]} on {content['agreed_on']}"
         return f"{', '.join(part for part in parts if part)}. {agreed}."
+    if action.kind in (ActionKind.EXTENDED, ActionKind.NOT_EXPEDITED):
+        return str(content["letter"])
     return str(next((content[name] for name in _READ_ALOUD if content.get(name)), ""))
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Delete, Update, and_, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from serving.batch_tables import BatchLineRow, IdempotencyKeyRow, RequestVersionRow
 from serving.database import without_nul
 from serving.errors import ErasureRefusedError
 from serving.keeping_tables import ErasureRow, LegalHoldRow
@@ -29,6 +30,8 @@ from serving.ulid import UlidSource
 ERASED = "contents_erased"
 """What the trail calls it."""
 NOTHING_LEFT = dumps({"erased": True})
+LINE_ERASED = dumps([{"field": "line", "message": "what this line said was erased"}])
+"""Stands with the lines of batches whose requests were erased."""
 NOBODY = "(erased)"
 """Stands in the released holds of a member who was erased."""
 CASES_AT_ONCE = 20
@@ -190,6 +193,13 @@ def _erase_case(session: Session, row: AuthorizationRow, now: datetime) -> dict[
         "actions": update(CaseActionRow).where(CaseActionRow.authorization_id == case).values(content=NOTHING_LEFT),
     }
     counts = {name: session.connection().execute(statement).rowcount for name, statement in gone.items()}
+    # What came with calls: earlier requests, hashes of bodies, and in the answer of a batch the result.
+    for statement in (
+        update(RequestVersionRow).where(RequestVersionRow.authorization_id == case).values(request=NOTHING_LEFT),
+        delete(IdempotencyKeyRow).where(IdempotencyKeyRow.authorization_id == case),
+        update(BatchLineRow).where(BatchLineRow.authorization_id == case).values(problem=LINE_ERASED),
+    ):
+        session.connection().execute(statement)
     row.request = NOTHING_LEFT
     row.service_description = row.reason_message = row.member_id = None
     # Hashes of who it was about and what was sent would let somebody try out who and what.

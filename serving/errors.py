@@ -82,6 +82,38 @@ class ContentConflictError(ServingError):
     title = "Already stored with other content"
 
 
+class CaseCancelledError(ServingError):
+    """The request was cancelled: nothing is added to it or changed on it any more."""
+
+    status = 409
+    slug = "case-cancelled"
+    title = "This request was cancelled"
+
+
+class CancellationRefusedError(ServingError):
+    """A request that was answered already cannot be cancelled."""
+
+    status = 409
+    slug = "already-determined"
+    title = "This request was answered already"
+
+
+class IdempotencyKeyReusedError(ServingError):
+    """An Idempotency-Key came before with another call or other content."""
+
+    status = 422
+    slug = "idempotency-key-reused"
+    title = "This Idempotency-Key was used for other content"
+
+
+class UnknownBatchError(ServingError):
+    """No batch has this id."""
+
+    status = 404
+    slug = "not-found"
+    title = "No batch has this id"
+
+
 class StoreUnavailableError(ServingError):
     """The database cannot be reached, read or written."""
 

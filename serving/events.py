@@ -29,10 +29,12 @@ class EventKind(StrEnum):
     """A determination, or a withdrawal, took effect; ``outcome`` says which."""
     INFORMATION_REQUESTED = "authorization.information_requested"
     DOCUMENTS_ADDED = "authorization.documents_added"
+    UPDATED = "authorization.updated"
+    """The intake system changed the request; a result of the new revision follows."""
     REOPENED = "authorization.reopened"
     """What was decided does not stand any more; the case is being worked on again."""
     CANCELLED = "authorization.cancelled"
-    """The intake system took the request back."""
+    """The intake system took the request back. Nothing more is told of the case."""
 
 
 def record_event(

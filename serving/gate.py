@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.metrics import Metrics
 from serving.problems import foreign_site, internal_error
+from serving.request_id import REQUEST_ID_HEADER, during_request, request_id_of
+from serving.ulid import is_ulid
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; object-src 'none'; "
@@ -45,14 +47,22 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        request_id = request_id_of(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        with during_request(request_id):
+            await self._answer(scope, receive, send, request_id)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         begin = time.perf_counter()
         status = 0
+        location: str | None = None
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, location
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                location = headers.get("location")
                 for name, value in HEADERS.items():
                     if not (name == "Cache-Control" and scope["path"].startswith("/static/")):
                         headers[name] = value
@@ -78,7 +88,10 @@ class Gate:
             seconds = time.perf_counter() - begin
             path = _template(scope)
             self._metrics.time_http(scope["method"], path, status, seconds)
-            _log.info("%s %s %d %.0f ms", scope["method"], path, status, seconds * 1000)
+            fields = {"method": scope["method"], "route": path, "status": status, "ms": round(seconds * 1000, 1)}
+            fields |= _authorization(scope, location)
+            line = (scope["method"], path, status, seconds * 1000)
+            _log.info("%s %s %d %.0f ms", *line, extra={"event": "answered", **fields})
 
 
 def _from_another_site(scope: Scope) -> bool:
@@ -86,6 +99,13 @@ def _from_another_site(scope: Scope) -> bool:
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
         return False
     return Headers(scope=scope).get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
+def _authorization(scope: Scope, location: str | None) -> dict[str, str]:
+    """Our id of the case that was asked for or made; nothing else of an address is ours to write down."""
+    asked = scope.get("path_params", {}).get("authorization_id")
+    found = asked if isinstance(asked, str) else (location or "").rpartition("/")[2]
+    return {"authorization_id": found} if is_ulid(found) else {}
 
 
 def _template(scope: Scope) -> str:

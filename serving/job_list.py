@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from serving.errors import JobRefusedError, UnknownJobError
 from serving.job_tables import JobRow
-from serving.jobs import JobState, add_job, is_dead
+from serving.jobs import JobState, is_dead
 from serving.people import SignedIn
-from serving.store import Store, renew_revision
+from serving.revisions import begin_revision
+from serving.store import Store
 from serving.tables import AuthorizationRow
 from serving.trail import record
 from serving.work import Work
@@ -86,18 +87,8 @@ def _begin_again(session: Session, case: AuthorizationRow, job: JobRow, now: dat
         raise JobRefusedError("newer documents of this case have come since, and have a job of their own")
     if case.work != Work.OPEN:
         raise JobRefusedError("a person has worked on this case since; it stays with them")
-    renew_revision(case, now=now)
     job.state = JobState.DONE.value
-    add_job(
-        session,
-        case.tenant,
-        case.authorization_id,
-        case.revision,
-        urgency=case.urgency,
-        due_at=case.due_at,
-        leased_by=None,
-        now=now,
-    )
+    begin_revision(session, case, leased_by=None, now=now)
 
 
 def _jobs(store: Store) -> Select[JobRow, AuthorizationRow]:

@@ -78,7 +78,7 @@ def being_read_page(request: Request, received: Received) -> HTMLResponse:
         status_code=HTTPStatus.ACCEPTED,
         authorization_id=received.authorization_id,
         external_id=received.external_id,
-        due=due_clock(received.due_at, datetime.now(UTC)),
+        due=None if received.cancelled else due_clock(received.due_at, datetime.now(UTC)),
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
+from serving.batch_tables import CancellationRow, RequestVersionRow
 from serving.errors import UnknownAuthorizationError
 from serving.people import SignedIn
 from serving.store import Store
@@ -31,6 +32,8 @@ class Change(StrEnum):
     INFORMATION = "information"
     """Documents came after information was requested."""
     DOCUMENTS = "documents"
+    CANCELLED = "cancelled"
+    UPDATED = "updated"
     ASSIGNED_TO_YOU = "assigned_to_you"
     REASSIGNED = "reassigned"
     RELEASED = "released"
@@ -66,6 +69,8 @@ def changed_cases(store: Store, person_id: str, now: datetime) -> frozenset[str]
         CaseActionRow.authorization_id == case_id, CaseActionRow.at > looked_at, CaseActionRow.person_id != person_id
     )
     came = exists().where(DocumentRow.authorization_id == case_id, DocumentRow.received_at > looked_at)
+    updated = exists().where(RequestVersionRow.authorization_id == case_id, RequestVersionRow.replaced_at > looked_at)
+    cancelled = exists().where(CancellationRow.authorization_id == case_id, CancellationRow.cancelled_at > looked_at)
     query = (
         select(case_id)
         .join(AuthorizationRow, AuthorizationRow.authorization_id == case_id)
@@ -74,7 +79,7 @@ def changed_cases(store: Store, person_id: str, now: datetime) -> frozenset[str]
             looked_at > now - REMEMBERED,
             AuthorizationRow.tenant == store.tenant,
             AuthorizationRow.changed_at > looked_at,
-            or_(by_others, came),
+            or_(by_others, came, updated, cancelled),
         )
         .order_by(looked_at.desc())
         .limit(MOST_CHANGED)
@@ -109,21 +114,49 @@ def changes(store: Store, person_id: str, cases: Collection[str]) -> dict[str, t
                 DocumentRow.received_at > LastLookRow.looked_at,
             )
         ).all()
+        by_intake = _by_intake(session, looks)
         actions = session.scalars(
             select(CaseActionRow).where(CaseActionRow.authorization_id.in_(sorted(looks))).order_by(CaseActionRow.at)
         ).all()
     return {
         case_id: found
         for case_id, looked_at in looks.items()
-        if (found := _changes(person_id, looked_at, case_id, {row.authorization_id for row in documents}, actions))
+        if (
+            found := _changes(
+                person_id,
+                looked_at,
+                case_id,
+                {row.authorization_id for row in documents},
+                actions,
+                by_intake.get(case_id, frozenset()),
+            )
+        )
     }
 
 
+def _by_intake(session: Session, looks: Mapping[str, datetime]) -> dict[str, frozenset[Change]]:
+    """What the intake system did to the requests themselves since each look."""
+    found: dict[str, frozenset[Change]] = {}
+    for change, case_id, at in (
+        (Change.UPDATED, RequestVersionRow.authorization_id, RequestVersionRow.replaced_at),
+        (Change.CANCELLED, CancellationRow.authorization_id, CancellationRow.cancelled_at),
+    ):
+        for key, moment in session.execute(select(case_id, at).where(case_id.in_(sorted(looks)))):
+            if moment > looks[key]:
+                found[key] = found.get(key, frozenset()) | {change}
+    return found
+
+
 def _changes(
-    person_id: str, looked_at: datetime, case_id: str, with_new: set[str], actions: Sequence[CaseActionRow]
+    person_id: str,
+    looked_at: datetime,
+    case_id: str,
+    with_new: set[str],
+    actions: Sequence[CaseActionRow],
+    by_intake: frozenset[Change],
 ) -> tuple[Change, ...]:
     of_case = [action for action in actions if action.authorization_id == case_id]
-    found: set[Change] = set()
+    found: set[Change] = set(by_intake)
     if case_id in with_new:
         asked = any(action.kind == ActionKind.INFORMATION_REQUESTED for action in of_case)
         found.add(Change.INFORMATION if asked else Change.DOCUMENTS)

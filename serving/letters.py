@@ -56,6 +56,16 @@ APPEAL_RIGHTS: Mapping[str, AppealRights] = {
 }
 """By line of business. Another line, or none, gets :data:`OTHER_RIGHTS`."""
 
+WHY_EXTENDED = (
+    "We asked your provider for more information about this request. With it we can decide about what you need, and "
+    "not only about what we have in hand."
+)
+WHY_NOT_EXPEDITED = (
+    "From what we were sent, deciding within the standard time does not put your life, your health or your ability to "
+    "regain full function at risk."
+)
+"""What the two notices of time say unless somebody writes it better."""
+
 OTHER_RIGHTS = AppealRights(
     60,
     "You, your representative or your doctor may appeal to us within 60 days of the date of this letter; your plan's "
@@ -105,6 +115,42 @@ def adverse_notice(asked: Asked, reasons: str, criteria: Sequence[str], guidelin
         "What this rests on:\n" + "\n".join(rests) + "\n\n"
         f"Your right to appeal:\n{rights.words}\n{FREE_COPIES}\n\n"
         f"({rights.source})\n"
+    )
+
+
+def extension_notice(asked: Asked, why: str, decide_by: date, written_on: date) -> str:
+    """The notice to the member that more time is taken: why, until when at most, and the right to object.
+
+    42 CFR 422.568(b)(2), 422.572(b)(2) and 438.404(c)(4): in writing, with the reasons and the right to a grievance.
+    """
+    return (
+        f"{spoken_date(written_on)}\n\n"
+        f"About the request {asked.external_id}: {asked.service}\n\n"
+        "We need more time to decide about this request.\n\n"
+        f"Why:\n{why}\n\n"
+        f"We will decide as soon as your health requires, and no later than {spoken_date(decide_by)}.\n\n"
+        "If you do not agree that we need more time, you may file a grievance with us, in writing or by telephone; we "
+        "answer an urgent one within 24 hours.\n\n"
+        "(42 CFR 422.568(b), 422.572(b), 438.404(c)(4))\n"
+    )
+
+
+def not_expedited_notice(asked: Asked, why: str, decide_by: date, written_on: date) -> str:
+    """The notice to the member that the request is decided within the standard time: why, until when, and what they may do.
+
+    42 CFR 422.570(d)(2): told by telephone at once, and within 3 calendar days in writing, with the right to a grievance
+    and to ask again with a physician's support.
+    """
+    return (
+        f"{spoken_date(written_on)}\n\n"
+        f"About the request {asked.external_id}: {asked.service}\n\n"
+        "You asked us to decide faster. We will decide within the standard time.\n\n"
+        f"Why:\n{why}\n\n"
+        f"We will decide no later than {spoken_date(decide_by)}.\n\n"
+        "If your doctor tells us that waiting could seriously harm your life, your health or your ability to regain "
+        "full function, we will decide faster. If you do not agree with this, you may file a fast grievance with us; we "
+        "answer within 24 hours.\n\n"
+        "(42 CFR 422.570(d)(2))\n"
     )
 
 

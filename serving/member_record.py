@@ -20,6 +20,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
+from serving.batch_tables import RequestVersionRow
+from serving.cancellations import cancellation_of
 from serving.database import without_nul
 from serving.errors import ExportError, UnknownAuthorizationError
 from serving.private_file import private_bytes
@@ -115,6 +117,12 @@ def _case(session: Session, row: AuthorizationRow, documents: Sequence[DocumentR
     actions = session.scalars(
         select(CaseActionRow).where(CaseActionRow.authorization_id == of_case).order_by(CaseActionRow.action_id)
     )
+    versions = session.scalars(
+        select(RequestVersionRow)
+        .where(RequestVersionRow.authorization_id == of_case)
+        .order_by(RequestVersionRow.revision)
+    )
+    cancelled = cancellation_of(session, of_case)
     trail = session.scalars(select(TrailRow).where(TrailRow.authorization_id == of_case).order_by(TrailRow.number))
     return {
         "authorization_id": of_case,
@@ -122,6 +130,11 @@ def _case(session: Session, row: AuthorizationRow, documents: Sequence[DocumentR
         "accepted_at": _time(row.accepted_at),
         "due_at": _time(row.due_at),
         "request": json.loads(row.request),
+        "earlier_requests": [
+            {"revision": each.revision, "replaced_at": _time(each.replaced_at), "request": json.loads(each.request)}
+            for each in versions
+        ],
+        "cancelled": {"reason": cancelled.reason.value, "at": _time(cancelled.cancelled_at)} if cancelled else None,
         "documents": [_document(document) for document in documents],
         "results": [{"triaged_at": _time(each.triaged_at), **json.loads(each.result)} for each in results],
         "decisions": [

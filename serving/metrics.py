@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from models.types import Route, TriageResult
+from models.types import ModelReference, Route, TriageResult
+from models.versions import pipeline_version
 from serving.errors import StoreUnavailableError
 from serving.jobs import QueueDepth
 
 _ATTEMPTS = ("done", "put_off", "handed_back", "dead")
+STAGES = ("parse", "store", "documents", "read", "keep")
+"""What becomes of a request, in order: its body is understood, it is stored, its files are read, its notes are read and
+judged (with the wait for a process that does), its result is stored."""
 _TRIAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -93,6 +99,27 @@ class Metrics:
             "For how long the oldest delivery that waits has waited; 0 where none does.",
             registry=self._registry,
         )
+        self._stages = Histogram(
+            "greenlane_stage_seconds",
+            "One stage of a request.",
+            ["stage"],
+            buckets=(0.001, 0.0025, *_TRIAGE_SECONDS, 60, 120),
+            registry=self._registry,
+        )
+        self._held = Counter(
+            "greenlane_held_for_audit", "Would-be fast tracks drawn for the blind audit.", registry=self._registry
+        )
+        self._model = Gauge(
+            "greenlane_model_info",
+            "The model that gave the latest result.",
+            ["name", "version"],
+            registry=self._registry,
+        )
+        self._model_shown: ModelReference | None = None
+        build = Gauge("greenlane_build_info", "What this process is.", ["pipeline_version"], registry=self._registry)
+        build.labels(pipeline_version()).set(1)
+        for stage in STAGES:
+            self._stages.labels(stage)
         for route in Route:
             self._routed.labels(route.value)
         for end in _ATTEMPTS:
@@ -102,15 +129,38 @@ class Metrics:
         """Give the queue's depth with every scrape."""
         self._registry.register(_QueueGauges(depth))
 
+    def watch(self, gauges: Collector) -> None:
+        """Give these too with every scrape."""
+        self._registry.register(gauges)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Record how long what happens inside takes, also where it fails; ``name`` is one of STAGES."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stages.labels(name).observe(time.perf_counter() - begin)
+
     def count_attempt(self, end: str) -> None:
         """Count an attempt that ended: ``done``, ``put_off``, ``handed_back`` or ``dead``."""
         self._attempts.labels(end).inc()
 
-    def count_result(self, result: TriageResult) -> None:
+    def count_result(self, result: TriageResult, *, held_for_audit: bool) -> None:
         """Count a result that was stored just now."""
+        self._held.inc(held_for_audit)
+        self._show_model(result.model)
         self._routed.labels(result.route.value).inc()
         for reason in result.reasons:
             self._reasons.labels(result.route.value, reason.code).inc()
+
+    def _show_model(self, model: ModelReference | None) -> None:
+        if model == self._model_shown:
+            return
+        self._model.clear()
+        if model is not None:
+            self._model.labels(model.name, model.version).set(1)
+        self._model_shown = model
 
     def time_triage(self, seconds: float) -> None:
         """Record how long one request took to read and route."""

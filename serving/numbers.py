@@ -226,7 +226,9 @@ _Queue = list[tuple[str, str | None, str, str, int]]
 
 def _queue(session: Session, tenant: str, now: datetime) -> _Queue:
     row = AuthorizationRow
-    left = case(*((row.due_at < now + end, name) for name, end in DUE_STEPS), else_=LONG_DUE)
+    # A clock that stands still ends when its pause must; without one it ends when it is due.
+    ends = func.coalesce(row.red_at, row.due_at, type_=row.due_at.type)
+    left = case(*((ends < now + end, name) for name, end in DUE_STEPS), else_=LONG_DUE)
     age = case(*((row.received_at > now - end, name) for name, end in AGE_STEPS), else_=LONG_OLD)
     waiting = (
         select(row.urgency, row.line_of_business, left.label("left"), age.label("age"))
@@ -252,7 +254,10 @@ def _turnaround(session: Session, tenant: str, period: Period, queue: _Queue) ->
             row.line_of_business,
             WholeSteps(SecondsBetween(row.received_at, decided.c.at), literal(HOUR_STEP)).label("took"),
             SecondsBetween(row.received_at, row.due_at).label("target"),
-            case((decided.c.at <= row.due_at, 1), else_=0).label("in_time"),
+            # What was decided while the clock stood still was decided in time.
+            case((decided.c.at <= func.coalesce(row.red_at, row.due_at, type_=row.due_at.type), 1), else_=0).label(
+                "in_time"
+            ),
         )
         .join_from(decided, row, row.authorization_id == decided.c.authorization_id)
         .cte("timed")

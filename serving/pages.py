@@ -13,9 +13,11 @@ from serving.case_view import case_view
 from serving.deps import Reader, Room
 from serving.erased_case import erased_case
 from serving.errors import AuthorizationErasedError, UnknownAuthorizationError
+from serving.intake_view import intake_view
 from serving.last_looks import looked
 from serving.people import SignedIn
 from serving.rendering import home_of, render_page
+from serving.request_id import current_request_id
 from serving.service import AuthorizationService, Case
 from serving.sights import case_opened
 from serving.single_keys import single_keys
@@ -52,7 +54,8 @@ def case(
         "case.html",
         who=who,
         here="/",
-        view=case_view(found, now, alone=alone),
+        view=case_view(found, alone=alone),
+        intake=intake_view(room.store, authorization_id),
         work=work_view(room.actions, found, who, now=now, done=done),
         keys_on=single_keys(request, who),
         opened=opened,
@@ -74,6 +77,7 @@ def error_page(request: Request, status: int) -> HTMLResponse:
         who=who,
         status_code=status,
         phrase=HTTPStatus(status).phrase,
+        request_id=current_request_id(),
         home=home_of(who.person.role) if who is not None else "/",
     )
 

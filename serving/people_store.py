@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from serving.errors import PersonRefusedError, SignInRefusedError, UnknownPersonError
 from serving.key_tables import TenantRow
-from serving.people import Person, SignedIn
+from serving.people import IDLE_LIMIT, Person, SignedIn
 from serving.roles import Role
 from serving.store import Store
 from serving.tables import PersonRow, SignInRow
@@ -229,7 +229,10 @@ class PeopleStore:
     def signed_in(self, token: str, *, now: datetime) -> SignedIn | None:
         """Who the token belongs to, None where the sign-in ended or was idle for too long (serving/people.py)."""
         who = self._of_token(token)
-        return None if who is None or now > who.ends_at else who
+        if who is None or now > who.ends_at:
+            return None
+        # Seen in the future: the clock was wrong then or is now, and nobody can say for how long they were away.
+        return None if who.last_seen_at - now > IDLE_LIMIT else who
 
     def idled_out(self, token: str, *, now: datetime) -> SignedIn | None:
         """Whose sign-in this was, where it ended by itself in the last KEPT_AFTER_END. It opens nothing."""

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from features.errors import RequestRefusedError
 from serving.errors import InvalidParameterError, ServingError
+from serving.request_id import current_request_id
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -24,6 +25,9 @@ def problem(status: int, slug: str, title: str, detail: str, errors: Sequence[tu
         "status": status,
         "detail": detail,
     }
+    request_id = current_request_id()
+    if request_id:
+        body["request_id"] = request_id
     if errors:
         body["errors"] = [{"field": field, "message": message} for field, message in errors]
     return JSONResponse(body, status_code=status, media_type=PROBLEM_TYPE)

@@ -82,13 +82,6 @@ def fingerprint(request: AuthorizationRequest, documents: Sequence[ReceivedDocum
     return hashlib.sha256(dumps(record).encode()).hexdigest()
 
 
-def likeness(request: AuthorizationRequest) -> str:
-    """SHA-256 that is equal for requests of one member for one service: the member's id, else birth date and sex."""
-    member = request.member
-    who = [member.member_id] if member.member_id else [member.birth_date.isoformat(), member.sex]
-    return hashlib.sha256(dumps([*who, request.service.system, request.service.code.upper()]).encode()).hexdigest()
-
-
 def request_record(request: AuthorizationRequest) -> dict[str, Any]:
     """The request without its documents, as JSON values."""
     record = request_to_json(request)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from features.errors import RequestRefusedError
 from features.request import READABLE_CONTENT_TYPE, parse_request
@@ -47,32 +49,48 @@ def read_bytes(name: str) -> bytes:
 
 
 def entries(names: Iterable[str]) -> Iterator[Entry]:
-    """Every JSON value of the files, in order. A file that cannot be read is one entry with a problem."""
+    """Every JSON value of the files, in order. A file that cannot be read is one entry with a problem.
+
+    JSON Lines are read a line at a time, so memory does not grow with the file.
+    """
     for name in names:
         try:
-            content = read_bytes(name)
+            with _opened(name) as file:
+                yield from _of_file(name, file)
         except OSError as error:
             yield Entry(name, problems=(f"cannot be read ({error.strerror})",))
-            continue
-        yield from _of_file(name, content)
+
+
+def lines_in(names: Iterable[str]) -> int | None:
+    """How many lines the files have together; None where one is no regular file of lines."""
+    total = 0
+    for name in names:
+        if not name.endswith(_LINES) or not Path(name).is_file():
+            return None
+        with Path(name).open("rb") as file:
+            total += sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
+    return total
 
 
 def request_entries(names: Iterable[str], pool: ReadingPool | None = None) -> Iterator[RequestEntry]:
     """Every request of the files, validated, the evaluation fields taken out first; ``pool`` reads its documents."""
-    for entry in entries(names):
-        if entry.problems:
-            yield RequestEntry(entry.place, None, {}, entry.problems)
-            continue
-        data, expected = entry.data, {}
-        if isinstance(data, dict):
-            expected = {field: str(data[field]) for field in EVALUATION_FIELDS if field in data}
-            data = {field: value for field, value in data.items() if field not in EVALUATION_FIELDS}
-        try:
-            request = parse_request(data)
-            yield RequestEntry(entry.place, with_files_read(request, data["documents"], pool), expected)
-        except RequestRefusedError as error:
-            problems = tuple(f"{field}: {message}" for field, message in error.problems)
-            yield RequestEntry(entry.place, None, expected, problems)
+    return (request_entry(entry, pool) for entry in entries(names))
+
+
+def request_entry(entry: Entry, pool: ReadingPool | None = None) -> RequestEntry:
+    """One entry validated, the evaluation fields taken out first; ``pool`` reads its documents."""
+    if entry.problems:
+        return RequestEntry(entry.place, None, {}, entry.problems)
+    data, expected = entry.data, {}
+    if isinstance(data, dict):
+        expected = {field: str(data[field]) for field in EVALUATION_FIELDS if field in data}
+        data = {field: value for field, value in data.items() if field not in EVALUATION_FIELDS}
+    try:
+        request = parse_request(data)
+        return RequestEntry(entry.place, with_files_read(request, data["documents"], pool), expected)
+    except RequestRefusedError as error:
+        problems = tuple(f"{field}: {message}" for field, message in error.problems)
+        return RequestEntry(entry.place, None, expected, problems)
 
 
 def with_files_read(
@@ -85,18 +103,23 @@ def with_files_read(
     return replace(request, documents=tuple(read_received(document, pool) for document in received))
 
 
-def _of_file(name: str, content: bytes) -> Iterator[Entry]:
-    if not content.strip():
+def _opened(name: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
+
+
+def _of_file(name: str, file: BinaryIO) -> Iterator[Entry]:
+    lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+    first = next(lines, None)
+    if first is None:
         yield Entry(name, problems=("is empty",))
         return
-    lines = content.split(b"\n")
-    first = next(line for line in lines if line.strip())
-    if name.endswith(_LINES) or (len(lines) > 1 and _is_value(first)):
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _entry(f"{name}:{number}", line)
+    number, line = first
+    if name.endswith(_LINES) or (line.endswith(b"\n") and _is_value(line)):
+        for number, line in chain([first], lines):
+            yield _entry(f"{name}:{number}", line)
         return
-    whole = _entry(f"{name}:1", content)
+    # The blank lines again, so that a problem's line number is the file's.
+    whole = _entry(f"{name}:1", b"\n" * (number - 1) + line + file.read())
     if isinstance(whole.data, list):
         for number, value in enumerate(whole.data, start=1):
             yield Entry(f"{name}:[{number}]", value)

@@ -17,7 +17,7 @@ from serving.store import Store
 from serving.tables import AuthorizationRow, CaseActionRow, DecisionRow
 from serving.work import Work
 
-CLOSED = (Work.DECIDED, Work.WITHDRAWN, Work.FAST_TRACKED)
+CLOSED = (Work.DECIDED, Work.WITHDRAWN, Work.FAST_TRACKED, Work.CANCELLED)
 OTHER_LINES = ""
 """Stands in a table of years for every line of business it does not name."""
 

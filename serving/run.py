@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
 
 import uvicorn
 
@@ -27,8 +30,8 @@ _log = logging.getLogger("greenlane.serving")
 
 def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: bool, demo_people: bool) -> None:
     """Serve until stopped. Raises SettingsError, StoreUnavailableError or FeaturesError where it cannot start."""
-    log_to_stderr()
     settings = load_settings()
+    log_to_stderr(settings.log_format)
     readers = default_processes() if settings.readers is None else settings.readers
     settings = settings.model_copy(update={"host": host or settings.host, "readers": readers})
     if demo_people and not settings.is_for_this_machine:
@@ -51,11 +54,41 @@ def serve(*, host: str | None, port: int | None, load: Sequence[str], migrate: b
     config = uvicorn.Config(
         app,
         access_log=False,
+        # Its own handlers would write tracebacks, which may quote what was being read.
+        log_config=None,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    StoppableServer(config, drain_seconds=settings.drain_seconds, stop=app.state.readiness.stop).run(
+        sockets=[listening]
+    )
+
+
+class StoppableServer(uvicorn.Server):
+    """Told to stop, it calls ``stop``, goes on for ``drain_seconds``, answers what is in flight and ends with exit code 0.
+
+    Told twice, it stops at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, drain_seconds: float, stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+        self._stop = stop
+        self._told = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """What SIGTERM and SIGINT do. Not uvicorn's own, which ends the process by the signal in spite of an orderly end."""
+        self._stop()
+        if self.should_exit:
+            self.force_exit = sig == signal.SIGINT
+        elif self._told or not self._drain_seconds:
+            self.should_exit = True
+        else:
+            self._told = True
+            timer = threading.Timer(self._drain_seconds, setattr, (self, "should_exit", True))
+            timer.daemon = True
+            timer.start()
 
 
 def _listen(host: str, port: int) -> socket.socket:

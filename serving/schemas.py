@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from serving.cancellations import CancellationReason
+
+MOST_SEARCHED = 200
+"""External ids in one search."""
 
 RouteName = Literal["fast_track", "nurse_review"]
 
@@ -178,6 +183,8 @@ class ListedCaseBody(_Body):
     route: RouteName | None
     reason: ReasonBody | None
     due_at: AwareDatetime
+    revision: int = Field(ge=1, description="Grows with every update and with documents that come later.")
+    cancelled: bool
 
 
 class CaseListBody(_Body):
@@ -185,6 +192,62 @@ class CaseListBody(_Body):
 
     items: list[ListedCaseBody]
     next_cursor: str | None
+
+
+class FoundCasesBody(_Body):
+    """The cases of the external ids asked for, in that order; those that are not stored stand in ``unknown``."""
+
+    items: list[ListedCaseBody]
+    unknown: list[str]
+
+
+class SearchBody(_Body):
+    """External ids to look for."""
+
+    external_ids: list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]] = Field(
+        min_length=1, max_length=MOST_SEARCHED
+    )
+
+
+class CancellationBody(_Body):
+    """Why a request is taken back."""
+
+    reason: CancellationReason
+
+
+class CancelledBody(_Body):
+    """A request that was taken back. Nothing was determined."""
+
+    authorization_id: str
+    cancelled: Literal[True]
+    reason: CancellationReason
+    cancelled_at: AwareDatetime
+
+
+class TakenBatchBody(_Body):
+    """A batch that came in. ``repeated`` were stored before with the same content; ``refused`` stand under ``problems``."""
+
+    batch_id: str
+    lines: int
+    accepted: int
+    repeated: int
+    refused: int
+    status_url: str
+
+
+class BatchBody(_Body):
+    """How a batch stands. ``complete`` is false while lines come, and where the call broke off. ``received`` wait for triage;
+    the others that are stored are counted by their route."""
+
+    batch_id: str
+    complete: bool
+    lines: int
+    accepted: int
+    repeated: int
+    refused: int
+    received: int
+    fast_track: int
+    nurse_review: int
 
 
 class FieldProblemBody(_Body):
@@ -201,6 +264,7 @@ class ProblemBody(_Body):
     title: str
     status: int
     detail: str
+    request_id: str | None = None
     errors: list[FieldProblemBody] | None = None
 
 

@@ -10,27 +10,38 @@ import copy
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from features.errors import OffsetError, RequestRefusedError
-from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_request, refusal, to_documents
+from features.errors import OffsetError
+from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_update, refusal, to_documents
 from features.types import AuthorizationRequest, Document
-from models.clocks import due_at
+from models.near_duplicates import CODE
 from models.result import result_to_json, trace_to_json
 from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
+from serving.cancellations import Cancellation, CancellationReason, cancel
+from serving.case_search import cases_of
 from serving.documents.pool import ReadingPool
-from serving.errors import BeingReadError, ServiceStoppingError, ServingError, StoreUnavailableError
+from serving.doubts import doubts_of
+from serving.errors import (
+    BeingReadError,
+    CaseCancelledError,
+    ServiceStoppingError,
+    ServingError,
+    StoreUnavailableError,
+)
 from serving.jobs import MOST_ATTEMPTS, MOST_LOST, Job, JobQueue
 from serving.json_body import parse_json
 from serving.metrics import Metrics
+from serving.new_request import NewRequest, parsed_request
 from serving.prefer import Preference
 from serving.reading import Triage
-from serving.records import ReceivedDocument, dumps, fingerprint, read_received, received_documents
+from serving.records import dumps, read_received, received_documents
+from serving.request_updates import update_request
 from serving.store import Store
 from serving.stored_case import CaseStatus, ListedCase, ListPosition, Received, StoredRequest, StoredResult
 from serving.ulid import UlidSource
@@ -40,9 +51,11 @@ SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this reques
 FAST_TRACK_OFF = Reason("fast_track_off", "Fast-tracking is switched off for this kind of service.")
 
 NEAR_DUPLICATE = Reason(
-    "near_duplicate",
-    "The same service was requested for the same member in the last 30 days; a nurse compares the two.",
+    CODE,
+    "The same or a related service was requested for the same member before; a nurse compares the two.",
 )
+
+CANCELLED = Reason("cancelled", "The intake system cancelled this request before it was answered.")
 
 TEXT_OF_ANOTHER_MEMBER = Reason(
     "text_of_another_member",
@@ -61,11 +74,12 @@ _log = logging.getLogger("greenlane.serving")
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The answer to a posted request: the result as JSON text, or what is known before there is one; and whether the case
-    is new.
+    """The answer to what an intake system sent: the result of a revision as JSON text, or what is known before there is
+    one; and whether the case is new.
     """
 
     authorization_id: str
+    revision: int
     created: bool
     result: str | Received
 
@@ -121,31 +135,48 @@ class AuthorizationService:
         UnreadableBodyError, RequestRefusedError, ContentConflictError, StoreUnavailableError or ServiceStoppingError.
         """
         now = self._clock()
-        request, documents, clock_given = _parse(body, now)
         prefer = prefer or Preference()
-        stored, created = self._store.accept(
-            self._next_id(),
-            request,
-            documents,
-            content_hash=fingerprint(request, documents, clock_given=clock_given),
-            due_at=due_at(request),
-            audit_selected=self._draw() < self._audit_share,
-            audit_probability=self._audit_share,
-            now=now,
-            lease_for=self._lease_for(prefer, at_once=at_once),
-        )
+        with self._metrics.stage("parse"):
+            new = self.new_request(body, now)
+        with self._metrics.stage("store"):
+            stored, created = self._store.accept(
+                new.authorization_id,
+                new.request,
+                new.documents,
+                content_hash=new.content_hash,
+                due_at=new.due_at,
+                due=new.due,
+                audit_selected=new.audit_selected,
+                audit_probability=new.audit_probability,
+                now=now,
+                lease_for=self._lease_for(prefer, at_once=at_once),
+            )
         return self._answer(stored, prefer, new=created, created=created, at_once=at_once)
+
+    def new_request(self, body: bytes, now: datetime) -> NewRequest:
+        """A request from a JSON body, with its draw for the blind audit.
+
+        Raises UnreadableBodyError or RequestRefusedError.
+        """
+        return parsed_request(body, now).numbered(
+            self._next_id, audit_selected=self._draw() < self._audit_share, audit_probability=self._audit_share
+        )
+
+    def announce(self) -> None:
+        """Tell the workers of this process that requests were stored that nobody has taken."""
+        self._queue.announce()
 
     def preview(self, body: bytes) -> str:
         """The result of a request as JSON text, nothing stored and nothing drawn for the audit. Raises as `submit`."""
-        request, received, _ = _parse(body, self._clock())
-        read = replace(request, documents=tuple(read_received(document, self._documents) for document in received))
+        parsed = parsed_request(body, self._clock())
+        documents = tuple(read_received(document, self._documents) for document in parsed.documents)
+        read = replace(parsed.request, documents=documents)
         return dumps(result_to_json(self._switched(self._read(read))))
 
     def add_documents(self, authorization_id: str, body: bytes, prefer: Preference | None = None) -> Submission:
         """Add documents and triage again, as :meth:`submit` does; the earlier result stays in the history.
 
-        Raises UnknownAuthorizationError and what :meth:`submit` raises.
+        Raises UnknownAuthorizationError, CaseCancelledError and what :meth:`submit` raises.
         """
         prefer = prefer or Preference()
         data = parse_json(body)
@@ -158,6 +189,40 @@ class AuthorizationService:
             authorization_id, documents, now=self._clock(), lease_for=self._lease_for(prefer, at_once=False)
         )
         return self._answer(stored, prefer, new=added, created=False, at_once=False)
+
+    def update(self, authorization_id: str, body: bytes, prefer: Preference | None = None) -> Submission:
+        """Change a request and triage it again, as :meth:`submit` does; the earlier one stays in the history.
+
+        Raises UnknownAuthorizationError, CaseCancelledError, UnreadableBodyError, RequestRefusedError or
+        StoreUnavailableError.
+        """
+        prefer = prefer or Preference()
+        data = parse_json(body)
+        stored, changed = update_request(
+            self._store,
+            authorization_id,
+            lambda earlier: parse_update(data, earlier),
+            now=self._clock(),
+            lease_for=self._lease_for(prefer, at_once=False),
+        )
+        return self._answer(stored, prefer, new=changed, created=False, at_once=False)
+
+    def answered(self, authorization_id: str, revision: int) -> str | Received:
+        """What a call that ended in this revision is answered with: its result, or what is known while there is none.
+
+        Where newer content came before anybody read the revision, it will have none: then the answer is the newest's.
+        Raises UnknownAuthorizationError.
+        """
+        found = self._store.result_of(authorization_id, revision) or self._store.result(authorization_id)
+        return found.result if found is not None else self._store.received(authorization_id)
+
+    def cancel(self, authorization_id: str, reason: CancellationReason) -> Cancellation:
+        """Take a request back. Raises UnknownAuthorizationError, CancellationRefusedError or StoreUnavailableError."""
+        return cancel(self._store, authorization_id, reason, now=self._clock())
+
+    def find(self, external_ids: Sequence[str]) -> tuple[ListedCase, ...]:
+        """How the cases of these external ids stand, in the order asked; ids that are not stored are left out."""
+        return cases_of(self._store, external_ids)
 
     def result(self, authorization_id: str) -> str:
         """The stored result as JSON text. Raises UnknownAuthorizationError, and BeingReadError where there is none yet."""
@@ -232,7 +297,8 @@ class AuthorizationService:
 
     def _failed(self, job: Job, error: str) -> StoredResult | None:
         """What follows an error of the machinery: another attempt later, or after the last one a nurse."""
-        _log.error("attempt %d to triage %s failed with %s", job.attempts, job.authorization_id, error)
+        named = {"authorization_id": job.authorization_id}
+        _log.error("attempt %d to triage %s failed with %s", job.attempts, job.authorization_id, error, extra=named)
         if job.attempts >= MOST_ATTEMPTS:
             return self._give_up(job, error)
         self._metrics.count_attempt("put_off")
@@ -241,7 +307,8 @@ class AuthorizationService:
 
     def _give_up(self, job: Job, error: str) -> StoredResult | None:
         """A nurse gets the request unread; the job is kept among the dead ones."""
-        _log.error("gave up on %s after %d attempts: %s", job.authorization_id, job.attempts, error)
+        named = {"authorization_id": job.authorization_id}
+        _log.error("gave up on %s after %d attempts: %s", job.authorization_id, job.attempts, error, extra=named)
         self._metrics.count_attempt("dead")
         try:
             stored = self._store.request(job.authorization_id)
@@ -286,8 +353,9 @@ class AuthorizationService:
             hold = _LONGEST_HOLD if here and not new else 0.0
             result = self._awaited(authorization_id, hold if prefer.wait is None else prefer.wait)
         if result is None:
-            return Submission(authorization_id, created, self._store.received(authorization_id))
-        return Submission(authorization_id, created, result.result)
+            received = self._store.received(authorization_id)
+            return Submission(authorization_id, stored.revision, created, received)
+        return Submission(authorization_id, result.revision, created, result.result)
 
     def _awaited(self, authorization_id: str, seconds: float) -> StoredResult | None:
         """The result, if it comes within so many seconds."""
@@ -310,18 +378,22 @@ class AuthorizationService:
 
     def _read_and_keep(self, stored: StoredRequest) -> StoredResult:
         stored = self._with_files_read(stored)
-        return self._keep(stored, self._read(stored.request))
+        with self._metrics.stage("read"):
+            result = self._read(stored.request)
+        with self._metrics.stage("keep"):
+            return self._keep(stored, result)
 
     def _with_files_read(self, stored: StoredRequest) -> StoredRequest:
         """The request with the text of its files, each read once and stored before anything is triaged on it."""
         waiting = [d for d in stored.request.documents if d.content_type != READABLE_CONTENT_TYPE and d.read_by is None]
         if not waiting:
             return stored
-        for file in self._store.unread_documents(stored.authorization_id):
-            begin = time.perf_counter()
-            read = self._documents.read(file.content, file.content_type)
-            self._store.keep_reading(stored.authorization_id, file.document_id, read)
-            self._metrics.time_document(time.perf_counter() - begin, readable=read.unread is None)
+        with self._metrics.stage("documents"):
+            for file in self._store.unread_documents(stored.authorization_id):
+                begin = time.perf_counter()
+                read = self._documents.read(file.content, file.content_type)
+                self._store.keep_reading(stored.authorization_id, file.document_id, read)
+                self._metrics.time_document(time.perf_counter() - begin, readable=read.unread is None)
         # Those of this revision alone: more may have come meanwhile, and belong to the next.
         now_read = {d.document_id: d for d in self._store.request(stored.authorization_id).request.documents}
         documents = tuple(now_read[document.document_id] for document in stored.request.documents)
@@ -331,16 +403,27 @@ class AuthorizationService:
         """The result as the family's switch allows it. Asked of the database each time, so a turn holds at once."""
         if result.policy is None or not self._store.is_fast_track_off(result.policy.family):
             return result
-        return _held_back(result, FAST_TRACK_OFF)
+        return to_a_nurse(result, FAST_TRACK_OFF)
 
     def _keep(self, stored: StoredRequest, result: TriageResult, *, dead: str | None = None) -> StoredResult:
-        doubts = self._store.doubts(stored.authorization_id, result.policy.family if result.policy else None)
-        for is_so, reason in (
-            (doubts.fast_track_off, FAST_TRACK_OFF),
-            (doubts.near_duplicate, NEAR_DUPLICATE),
-            (doubts.text_of_another_member, TEXT_OF_ANOTHER_MEMBER),
-        ):
-            result = _held_back(result, reason) if is_so else result
+        try:
+            return self._keep_as(stored, self._guarded(stored, result), dead)
+        except CaseCancelledError:
+            return self._keep_as(stored, to_a_nurse(result, CANCELLED), dead)
+
+    def _guarded(self, stored: StoredRequest, result: TriageResult) -> TriageResult:
+        """The result after everything that only the store knows of the request."""
+        family = result.policy.family if result.policy else None
+        doubts = doubts_of(self._store, stored.authorization_id, family)
+        if doubts.fast_track_off:
+            result = to_a_nurse(result, FAST_TRACK_OFF)
+        if doubts.near_duplicate:
+            result = to_a_nurse(result, NEAR_DUPLICATE)
+        if doubts.text_of_another_member:
+            result = to_a_nurse(result, TEXT_OF_ANOTHER_MEMBER)
+        return result
+
+    def _keep_as(self, stored: StoredRequest, result: TriageResult, dead: str | None) -> StoredResult:
         held = stored.audit_selected and result.route is Route.FAST_TRACK
         if held:
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(SELECTED_FOR_REVIEW,))
@@ -355,8 +438,9 @@ class AuthorizationService:
             dead=dead,
         )
         if stored_now:
-            self._metrics.count_result(result)
-            _log.info("triaged %s: %s", stored.authorization_id, result.route.value)
+            self._metrics.count_result(result, held_for_audit=held)
+            named = {"authorization_id": stored.authorization_id}
+            _log.info("triaged %s: %s", stored.authorization_id, result.route.value, extra=named)
         return kept
 
     def _read(self, request: AuthorizationRequest) -> TriageResult:
@@ -373,18 +457,8 @@ class AuthorizationService:
         return result
 
 
-def _parse(body: bytes, now: datetime) -> tuple[AuthorizationRequest, list[ReceivedDocument], bool]:
-    data = parse_json(body)
-    try:
-        request = parse_request(data, now=now)
-        due_at(request)
-    except OverflowError:
-        raise RequestRefusedError((("received_at", "is too far from now"),)) from None
-    return request, received_documents(request.documents, data["documents"]), data.get("received_at") is not None
-
-
-def _held_back(result: TriageResult, reason: Reason) -> TriageResult:
-    """The result as a nurse's case for this reason too."""
+def to_a_nurse(result: TriageResult, reason: Reason) -> TriageResult:
+    """The result with one more reason why a nurse reads the request, once."""
     others = result.reasons if result.route is Route.NURSE_REVIEW else ()
     if any(other.code == reason.code for other in others):
         return result

@@ -18,6 +18,7 @@ from serving.errors import SettingsError
 from serving.roles import Role
 
 PREFIX = "GREENLANE_"
+_FILE = "_FILE"
 
 
 class Settings(BaseModel):
@@ -36,6 +37,11 @@ class Settings(BaseModel):
         description="Where the promoted model bundle lies; the champion is loaded.",
     )
     host: str = Field(default="127.0.0.1", title="GREENLANE_HOST", description="Address `greenlane serve` listens on.")
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        title="GREENLANE_LOG_FORMAT",
+        description="How lines of the log look: `text` for people, `json` for what collects them (docs/operations.md).",
+    )
     port: int = Field(
         default=8000, ge=0, le=65535, title="GREENLANE_PORT", description="Port `greenlane serve` listens on."
     )
@@ -73,6 +79,13 @@ class Settings(BaseModel):
         default=None,
         title="GREENLANE_TURNAROUND",
         description="Folder of turnaround rules beside the packaged ones (docs/clocks.md).",
+    )
+    alarm_minutes: int = Field(
+        default=15,
+        ge=0,
+        le=1440,
+        title="GREENLANE_ALARM_MINUTES",
+        description="So often `greenlane serve` writes to its log how many decisions are overdue or due soon; `0`: never.",
     )
     undo_minutes: int = Field(
         default=5,
@@ -134,6 +147,27 @@ class Settings(BaseModel):
         allow_inf_nan=False,
         title="GREENLANE_STOP_SECONDS",
         description="So long a service that is stopped finishes what it has in hand before it hands it back.",
+    )
+    batch_bytes: int = Field(
+        default=2_000_000_000,
+        ge=1024,
+        title="GREENLANE_BATCH_BYTES",
+        description="Largest batch in bytes; what comes before the limit is taken in.",
+    )
+    idempotency_days: int = Field(
+        default=7,
+        ge=1,
+        le=366,
+        title="GREENLANE_IDEMPOTENCY_DAYS",
+        description="So many days an Idempotency-Key is known.",
+    )
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=600,
+        allow_inf_nan=False,
+        title="GREENLANE_DRAIN_SECONDS",
+        description="So long a service that is to stop still answers, while `/readyz` says 503 and balancers turn away.",
     )
     document_bytes: int = Field(
         default=15_000_000,
@@ -349,11 +383,15 @@ def retention_table(text: str) -> dict[str, int]:
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this environment; an empty variable counts as not set.
 
+    ``GREENLANE_NAME_FILE`` names a file that holds the value of ``GREENLANE_NAME``: for secrets, which an environment shows
+    to whoever may look at the process.
+
     Raises SettingsError in one line that names every variable with a value that cannot be used, or that is none of ours
     (a mistyped name would leave a default in force).
     """
     variables = {field.title or "": name for name, field in Settings.model_fields.items()}
     given = {variable: value for variable, value in environment.items() if variable.startswith(PREFIX) and value}
+    given = dict(_from_file(variable, value, variables) for variable, value in given.items())
     unknown = [f"{variable}: there is no such setting" for variable in sorted(given.keys() - variables.keys())]
     try:
         settings = Settings(**{variables[variable]: given[variable] for variable in given.keys() & variables.keys()})
@@ -363,3 +401,14 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if unknown:
         raise SettingsError("; ".join(unknown))
     return settings
+
+
+def _from_file(variable: str, value: str, variables: Mapping[str, str]) -> tuple[str, str]:
+    """The variable and its value; one that names a file of another variable's value is that other."""
+    meant = variable.removesuffix(_FILE)
+    if variable in variables or meant == variable or meant not in variables:
+        return variable, value
+    try:
+        return meant, Path(value).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{variable}: the file cannot be read") from None

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
+from typing import Literal
+
+from serving.log_lines import JsonLines, TextLines
+
+LogFormat = Literal["text", "json"]
 
 
-def log_to_stderr() -> None:
-    """Write what the service logs to standard error, from INFO on."""
+def log_to_stderr(lines: LogFormat = "text") -> None:
+    """Write what the service logs to standard error, from INFO on, and of libraries that something went wrong."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(JsonLines() if lines == "json" else TextLines())
     ours = logging.getLogger("greenlane")
     ours.setLevel(logging.INFO)
     ours.addHandler(handler)
     ours.propagate = False
+    # Without a handler of its own Python would write a library's warning as it is.
+    logging.getLogger().addHandler(handler)
+    logging.captureWarnings(capture=True)

@@ -11,25 +11,27 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine, func, literal, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-import serving.key_tables  # noqa: F401  (its tables belong to the schema)
+import serving.batch_tables
+import serving.key_tables  # noqa: F401  (their tables belong to the schema)
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
-from models.types import Route, TriageResult
+from models.types import DueTime, Route, TriageResult
+from serving.case_clock import information_came, recompute_due
 from serving.data_keys import DataKeys
-from serving.database import database_errors, is_migrated, migrate, open_engine, without_nul
+from serving.database import database_errors, is_migrated, migrate, open_engine
 from serving.documents.read_document import ReadDocument
-from serving.doubts import Doubts, doubts_of
 from serving.envelope_keys import EnvelopeKeys
 from serving.errors import (
+    CaseCancelledError,
     ContentConflictError,
     DecisionRefusedError,
     StoreUnavailableError,
@@ -37,8 +39,10 @@ from serving.errors import (
     UnknownDocumentError,
 )
 from serving.events import EventKind, record_event
-from serving.jobs import add_job, end_job
-from serving.records import ReceivedDocument, dumps, likeness, request_record, wording_of
+from serving.jobs import end_job
+from serving.new_request import NewRequest
+from serving.records import ReceivedDocument, wording_of
+from serving.revisions import add_job_of, begin_revision, refuse_if_cancelled
 from serving.sealed_types import seal_with
 from serving.stored_case import (
     CaseStatus,
@@ -49,6 +53,7 @@ from serving.stored_case import (
     StoredRequest,
     StoredResult,
     UnreadDocument,
+    columns_of,
     decisions_on,
     document_of,
     kept_reading,
@@ -112,11 +117,15 @@ class Store:
     """The database behind the service. Safe to share between threads."""
 
     def __init__(
-        self, engine: Engine, *, tenant: str = DEFAULT_TENANT, writing: AbstractContextManager[Any] | None = None
+        self,
+        engine: Engine,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        writing: AbstractContextManager[object] | None = None,
     ) -> None:
         self._engine = engine
         self._tenant = tenant
-        # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is. PostgreSQL takes many.
+        # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is. Others lock rows.
         self._writing = writing or (threading.Lock() if engine.dialect.name == "sqlite" else nullcontext())
 
     @classmethod
@@ -158,6 +167,16 @@ class Store:
             if not is_migrated(session.connection()):
                 raise StoreUnavailableError("the database has another schema; run greenlane serve --migrate")
 
+    def check_writable(self) -> None:
+        """Raise StoreUnavailableError unless something can be written: a full disk and a read-only file let reads pass."""
+        with self.writing() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                # It says so itself; a write of ours would wait for a migration that is running.
+                if session.scalar(text("SHOW transaction_read_only")) == "on":
+                    raise StoreUnavailableError("the database answers: it is read-only")
+            else:
+                session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
     @_again_on_conflict
     def accept(
         self,
@@ -167,6 +186,7 @@ class Store:
         *,
         content_hash: str,
         due_at: datetime,
+        due: DueTime | None = None,
         audit_selected: bool,
         audit_probability: float,
         now: datetime,
@@ -174,51 +194,61 @@ class Store:
     ) -> tuple[StoredRequest, bool]:
         """Store a request with the job to triage it, or find the one already stored under its external id.
 
-        ``audit_selected`` was drawn with ``audit_probability``; both stay as they are. Returns the stored request and
+        ``due`` says what made it due at ``due_at``. ``audit_selected`` was drawn with ``audit_probability``; both stay as
+        they are. Returns the stored request and
         whether it is new. Raises ContentConflictError where the stored one has other content.
         """
+        new = NewRequest(
+            authorization_id, request, tuple(documents), content_hash, due_at, audit_selected, audit_probability, due
+        )
         with self.writing() as session:
-            existing = session.scalar(
-                select(AuthorizationRow).where(
-                    AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
-                )
-            )
-            if existing is not None:
-                refuse_erased(existing)
-                if existing.content_hash != content_hash:
-                    raise ContentConflictError(
-                        "external_id: this id was sent before with other content; use a new external_id, "
-                        "or add documents to the stored authorization"
-                    )
-                return stored_request(session, existing), False
-            row = AuthorizationRow(
-                authorization_id=authorization_id,
-                tenant=self._tenant,
-                external_id=request.external_id,
-                content_hash=content_hash,
-                likeness=likeness(request),
-                request=dumps(request_record(request)),
-                service_system=request.service.system,
-                service_code=without_nul(request.service.code),
-                service_description=_copy(request.service.description),
-                urgency=request.urgency,
-                member_id=_copy(request.member.member_id),
-                line_of_business=_copy(request.coverage.line_of_business),
-                received_at=request.received_at,
-                changed_at=now,
-                accepted_at=now,
-                due_at=due_at,
-                status="received",
-                revision=1,
-                attempts=0,
-                audit_selected=audit_selected,
-                audit_probability=audit_probability,
-            )
-            session.add(row)
-            session.flush()
-            _add_documents(session, authorization_id, documents, first_position=0, revision=1, now=now)
-            self._add_job(session, row, leased_by=lease_for(request), now=now)
+            row, created = self.accept_within(session, new, now=now, lease_for=lease_for)
+            if not created:
+                return stored_request(session, row), False
             return StoredRequest(authorization_id, content_hash, request, 1, audit_selected), True
+
+    def accept_within(
+        self, session: Session, new: NewRequest, *, now: datetime, lease_for: LeaseFor = for_whoever_takes_it
+    ) -> tuple[AuthorizationRow, bool]:
+        """:meth:`accept` in a transaction of the caller's, for many requests at once. Returns the row and whether it is new.
+
+        Raises ContentConflictError or AuthorizationErasedError before anything is written.
+        """
+        request = new.request
+        existing = session.scalar(
+            select(AuthorizationRow).where(
+                AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
+            )
+        )
+        if existing is not None:
+            refuse_erased(existing)
+            if existing.content_hash != new.content_hash:
+                raise ContentConflictError(
+                    "external_id: this id was sent before with other content; use a new external_id, "
+                    "or update the stored authorization or add documents to it"
+                )
+            return existing, False
+        row = AuthorizationRow(
+            authorization_id=new.authorization_id,
+            tenant=self._tenant,
+            external_id=request.external_id,
+            content_hash=new.content_hash,
+            due_at=new.due_at,
+            accepted_at=now,
+            changed_at=now,
+            status="received",
+            revision=1,
+            attempts=0,
+            audit_selected=new.audit_selected,
+            audit_probability=new.audit_probability,
+            **columns_of(request),
+        )
+        session.add(row)
+        session.flush()
+        _add_documents(session, new.authorization_id, new.documents, first_position=0, revision=1, now=now)
+        add_job_of(session, row, leased_by=lease_for(request), now=now)
+        session.flush()
+        return row, True
 
     def add_documents(
         self,
@@ -231,11 +261,13 @@ class Store:
         """Add documents; the request becomes a new revision with a job and without a result. Returns it and whether
         anything is new.
 
-        Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, or
+        Documents already stored with the same content are skipped. Raises UnknownAuthorizationError, CaseCancelledError, or
         ContentConflictError where a document id is stored with other content; then nothing is added.
         """
         with self.writing() as session:
-            row = self._row(session, authorization_id, lock=True)
+            row = self._row(session, authorization_id, to_change=True)
+            refuse_if_cancelled(row)
+            earlier = stored_request(session, row)
             stored_documents = session.execute(
                 select(DocumentRow.document_id, DocumentRow.fingerprint).where(
                     DocumentRow.authorization_id == authorization_id
@@ -250,19 +282,17 @@ class Store:
                     )
             new = [received for received in documents if received.document.document_id not in known]
             if new:
-                renew_revision(row, now=now)
-                # What a person decided may rest on less than is there now; what they asked for may have come.
-                row.second_look = row.second_look or row.work == Work.DECIDED
-                row.work = Work.OPEN.value
-                _add_documents(
-                    session, authorization_id, new, first_position=len(known), revision=row.revision, now=now
+                request = replace(
+                    earlier.request,
+                    documents=(*earlier.request.documents, *(received.document for received in new)),
                 )
+                revision = begin_revision(session, row, leased_by=lease_for(request), now=now)
+                _add_documents(session, authorization_id, new, first_position=len(known), revision=revision, now=now)
                 session.flush()
+                information_came(session, row, now=now)
                 record_event(session, row, EventKind.DOCUMENTS_ADDED, at=now)
-            stored = stored_request(session, row)
-            if new:
-                self._add_job(session, row, leased_by=lease_for(stored.request), now=now)
-            return stored, bool(new)
+                return replace(earlier, request=request, revision=revision), True
+            return earlier, False
 
     def unread_documents(self, authorization_id: str) -> tuple[UnreadDocument, ...]:
         """The documents that are not plain text and that no reader has seen yet, with their bytes.
@@ -330,15 +360,18 @@ class Store:
     ) -> tuple[StoredResult, bool]:
         """Store the result of a revision and end its job, or find the result stored meanwhile: the first one stays.
 
-        ``dead``: the job was given up for this kind of error. Returns the stored result and whether it is this one.
+        ``dead``: the job was given up for this kind of error. Returns the stored result and whether it is this one. Raises
+        CaseCancelledError for a fast track of a case that was cancelled meanwhile; then nothing is stored.
         """
         key = (stored.authorization_id, stored.revision)
         with self.writing() as session:
-            authorization = self._row(session, stored.authorization_id, lock=True)
+            authorization = self._row(session, stored.authorization_id, to_change=True)
             existing = session.get(ResultRow, key)
             end_job(session, *key, dead=dead if existing is None else None, now=now)
             if existing is not None:
                 return stored_result(existing), False
+            if authorization.work == Work.CANCELLED and result.route is Route.FAST_TRACK:
+                raise CaseCancelledError("authorization_id: this request was cancelled while it was read")
             row = ResultRow(
                 authorization_id=stored.authorization_id,
                 revision=stored.revision,
@@ -353,7 +386,7 @@ class Store:
             session.add(row)
             if authorization.revision == stored.revision:
                 authorization.status = "triaged"
-                authorization.due_at = result.due_at
+                recompute_due(session, authorization, now=now)
                 authorization.route = result.route.value
                 authorization.reason_code = result.reasons[0].code
                 authorization.reason_message = result.reasons[0].message
@@ -365,18 +398,12 @@ class Store:
                 ):
                     authorization.work = Work.FAST_TRACKED.value
             session.flush()
-            record_event(
-                session, authorization, EventKind.TRIAGED, at=now, revision=stored.revision, route=result.route
-            )
+            # An intake system that took its request back was told so last.
+            if authorization.work != Work.CANCELLED:
+                record_event(
+                    session, authorization, EventKind.TRIAGED, at=now, revision=stored.revision, route=result.route
+                )
             return stored_result(row), True
-
-    def doubts(self, authorization_id: str, family: str | None) -> Doubts:
-        """What is known against fast-tracking a case whose policy is of this family (None: no policy covers it).
-
-        Raises UnknownAuthorizationError.
-        """
-        with self.reading() as session:
-            return doubts_of(session, self._row(session, authorization_id), family)
 
     def request(self, authorization_id: str) -> StoredRequest:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""
@@ -387,13 +414,20 @@ class Store:
         """What is known of a request before it is triaged. Raises UnknownAuthorizationError."""
         with self.reading() as session:
             row = self._row(session, authorization_id)
-            return Received(row.authorization_id, row.external_id, row.due_at)
+            return Received(row.authorization_id, row.external_id, row.due_at, row.work == Work.CANCELLED)
 
     def result(self, authorization_id: str) -> StoredResult | None:
         """The result of the current revision, None while there is none. Raises UnknownAuthorizationError."""
         with self.reading() as session:
             row = self._row(session, authorization_id)
             found = session.get(ResultRow, (authorization_id, row.revision))
+            return stored_result(found) if found is not None else None
+
+    def result_of(self, authorization_id: str, revision: int) -> StoredResult | None:
+        """The result of one revision, None where it has none. Raises UnknownAuthorizationError."""
+        with self.reading() as session:
+            self._row(session, authorization_id)
+            found = session.get(ResultRow, (authorization_id, revision))
             return stored_result(found) if found is not None else None
 
     def history(self, authorization_id: str) -> tuple[StoredResult, ...]:
@@ -551,20 +585,8 @@ class Store:
         with self.reading() as session:
             return bool(session.scalar(query))
 
-    def _add_job(self, session: Session, row: AuthorizationRow, *, leased_by: str | None, now: datetime) -> None:
-        add_job(
-            session,
-            self._tenant,
-            row.authorization_id,
-            row.revision,
-            urgency=row.urgency,
-            due_at=row.due_at,
-            leased_by=leased_by,
-            now=now,
-        )
-
-    def _row(self, session: Session, authorization_id: str, *, lock: bool = False) -> AuthorizationRow:
-        row = session.get(AuthorizationRow, authorization_id, with_for_update=lock or None)
+    def _row(self, session: Session, authorization_id: str, *, to_change: bool = False) -> AuthorizationRow:
+        row = session.get(AuthorizationRow, authorization_id, with_for_update=to_change)
         if row is None or row.tenant != self._tenant:
             raise UnknownAuthorizationError("authorization_id: no authorization has this id")
         refuse_erased(row)
@@ -587,20 +609,6 @@ class Store:
         engine = self._engine.execution_options(writes=True)
         with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
-
-
-def renew_revision(row: AuthorizationRow, *, now: datetime) -> None:
-    """Make the case a new revision that nobody has triaged yet, in the caller's transaction."""
-    row.revision += 1
-    row.status = "received"
-    row.route = row.reason_code = row.reason_message = None
-    row.turn += 1
-    row.changed_at = now
-
-
-def _copy(text: str | None) -> str | None:
-    # The request keeps what was sent; the worklist's copy of it is shown and searched.
-    return without_nul(text) if text is not None else None
 
 
 def _add_documents(

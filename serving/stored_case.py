@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
@@ -13,18 +13,21 @@ from sqlalchemy.orm import Session
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
+from models.near_duplicates import likeness
 from models.types import Route
+from serving.database import without_nul
 from serving.documents.read_document import ReadDocument
 from serving.errors import AuthorizationErasedError
-from serving.records import ReceivedDocument, request_from_record
+from serving.records import ReceivedDocument, dumps, request_from_record, request_record
 from serving.tables import AuthorizationRow, CaseActionRow, DecisionRow, DocumentRow, ResultRow
+from serving.work import Work
 
 CaseStatus = Literal["received", "triaged"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """An accepted request. ``revision`` counts from 1 and grows when documents are added."""
+    """An accepted request. ``revision`` counts from 1 and grows when documents are added or it is updated."""
 
     authorization_id: str
     content_hash: str
@@ -35,11 +38,12 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What is known of an accepted request before it is triaged. ``due_at`` is UTC."""
+    """What is known of an accepted request before it is triaged. ``due_at`` is UTC; nothing is due once ``cancelled``."""
 
     authorization_id: str
     external_id: str
     due_at: datetime
+    cancelled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class ListedCase:
     route: Route | None
     reason_code: str | None
     reason_message: str | None
+    revision: int
+    cancelled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,26 @@ def stored_request(session: Session, row: AuthorizationRow) -> StoredRequest:
     )
     request = request_from_record(json.loads(row.request), [document_of(document) for document in rows])
     return StoredRequest(row.authorization_id, row.content_hash, request, row.revision, row.audit_selected)
+
+
+def columns_of(request: AuthorizationRequest) -> dict[str, Any]:
+    """The columns of ``authorizations`` that say what is asked for, as they are on the request."""
+    return {
+        "likeness": likeness(request),
+        "request": dumps(request_record(request)),
+        "service_system": request.service.system,
+        "service_code": without_nul(request.service.code),
+        "service_description": _copy(request.service.description),
+        "urgency": request.urgency,
+        "member_id": _copy(request.member.member_id),
+        "line_of_business": _copy(request.coverage.line_of_business),
+        "received_at": request.received_at,
+    }
+
+
+def _copy(text: str | None) -> str | None:
+    # The request keeps what was sent; the worklist's copy of it is shown and searched.
+    return without_nul(text) if text is not None else None
 
 
 def document_of(row: DocumentRow) -> Document:
@@ -226,4 +252,6 @@ def listed_case(row: AuthorizationRow) -> ListedCase:
         route=Route(row.route) if row.route else None,
         reason_code=row.reason_code,
         reason_message=row.reason_message,
+        revision=row.revision,
+        cancelled=row.work == Work.CANCELLED,
     )

@@ -58,6 +58,11 @@ class AuthorizationRow(Base):
     for the numbers: the clock starts there. ``attempts`` is always 0: jobs count theirs (serving/job_tables.py), and a
     process of the version before may still run beside this one. ``erased_at``: what the request, its documents and results
     said is gone since then; ids, codes, times and the route stay (serving/erasing.py).
+
+    The clock (serving/case_clock.py): ``due_at`` counts events as far as they are over, so it is never too late;
+    ``due_rule`` names the rule that made it, ``due_allowed`` the time that gives, ``extended_days`` what was added.
+    ``paused_at`` is set while the clock stands still, ``amber_at`` and ``red_at`` are when the alarms are if nothing more
+    happens. All but ``due_at`` are null for cases of before there were rules; ``urgency`` is the present one.
     """
 
     __tablename__ = "authorizations"
@@ -94,7 +99,10 @@ class AuthorizationRow(Base):
             "due_at",
             "received_at",
             "assigned_to",
+            "red_at",
         ),
+        # The clocks that raise an alarm, of all tenants: few among many.
+        Index("ix_authorizations_alarm", "work", "amber_at", "red_at", "due_at", "urgency"),
         Index("ix_authorizations_arrived", "tenant", "accepted_at", "family", "route", "authorization_id", "revision"),
     )
 
@@ -129,6 +137,12 @@ class AuthorizationRow(Base):
     turn: Mapped[int] = mapped_column(default=0, server_default="0")
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    due_rule: Mapped[str | None] = mapped_column(String(64))
+    due_allowed: Mapped[str | None] = mapped_column(String(40))
+    extended_days: Mapped[int | None]
+    amber_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    red_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class DocumentRow(Base):

@@ -10,9 +10,11 @@ import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
+from serving.batches import Batches
 from serving.case_actions import CaseActions
 from serving.drafts import DraftStore
 from serving.event_feed import EventFeed
+from serving.idempotency import IdempotencyKeys
 from serving.people_store import PeopleStore, tenant_of_sign_in
 from serving.service import AuthorizationService
 from serving.store import Store
@@ -36,19 +38,28 @@ class TenantRoom:
     worklist_counts: WorklistCounts
     event_feed: EventFeed
     webhooks: Webhooks
+    batches: Batches
+    idempotency_keys: IdempotencyKeys
 
 
 class TenantRooms:
     """The rooms of an application. ``service`` is the default tenant's. Safe to share between threads."""
 
     def __init__(
-        self, store: Store, service: AuthorizationService, *, undo_window: timedelta, addresses: AddressRule
+        self,
+        store: Store,
+        service: AuthorizationService,
+        *,
+        undo_window: timedelta,
+        addresses: AddressRule,
+        keys_kept: timedelta,
     ) -> None:
         self._store = store
         self._addresses = addresses
         self._service = service
         self._people = PeopleStore(store)
         self._undo_window = undo_window
+        self._keys_kept = keys_kept
         self._lock = threading.Lock()
         self._rooms: dict[str, TenantRoom] = {}
         self.tenants = TenantStore(store)
@@ -76,14 +87,17 @@ class TenantRooms:
     def _room(self, tenant: str) -> TenantRoom:
         is_default = tenant == self._store.tenant
         store = self._store if is_default else self._store.of_tenant(tenant)
+        service = self._service if is_default else self._service.of_tenant(tenant)
         return TenantRoom(
             tenant=tenant,
             store=store,
-            service=self._service if is_default else self._service.of_tenant(tenant),
+            service=service,
             people=self._people if is_default else self._people.of_tenant(tenant),
             drafts=DraftStore(store),
             actions=CaseActions(store, undo_window=self._undo_window),
             worklist_counts=WorklistCounts(store),
             event_feed=EventFeed(store),
             webhooks=Webhooks(store, self._addresses),
+            batches=Batches(store, service),
+            idempotency_keys=IdempotencyKeys(store, kept=self._keys_kept),
         )

@@ -10,8 +10,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from features.types import AuthorizationRequest
-from models.types import Route, TriageResult
+from models.types import Route
+from serving.bulk_triage import Triaged
 from serving.fact_words import spoken
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def finding_table(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def result_table(results: Sequence[tuple[AuthorizationRequest, TriageResult]]) -> Table:
+def result_table(results: Sequence[Triaged]) -> Table:
     """Request, service, route, main reason, due: one line a request."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("Request", no_wrap=True)
@@ -51,13 +51,13 @@ def result_table(results: Sequence[tuple[AuthorizationRequest, TriageResult]]) -
     table.add_column("Route", no_wrap=True)
     table.add_column("Main reason", overflow="fold")
     table.add_column("Due", no_wrap=True)
-    for request, result in results:
-        fast = result.route is Route.FAST_TRACK
+    for result in results:
+        fast = result.route == Route.FAST_TRACK.value
         table.add_row(
-            Text(request.external_id),
-            Text(f"{request.service.system} {request.service.code}"),
-            Text(spoken(result.route.value), style="green" if fast else ""),
-            Text(result.reasons[0].message),
+            Text(result.external_id),
+            Text(result.service),
+            Text(spoken(result.route), style="green" if fast else ""),
+            Text(result.reason),
             Text(_due(result.due_at)),
         )
     return table

@@ -53,7 +53,7 @@ def serve(channel: Connection) -> None:
     try:
         orders: Orders = channel.recv()
         if orders.logs:
-            log_to_stderr()
+            log_to_stderr(orders.settings.log_format)
         reader = Reader.load(orders.settings)
         channel.send(Answer(None, None, 0, reader.readiness()))
         while True:

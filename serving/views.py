@@ -20,6 +20,7 @@ UNTOLD_CODES = frozenset({"selected_for_review", "score_below_threshold", "no_gu
 """Reasons a page never tells apart, nor ahead of the note: naming one of them would name the others."""
 
 SOON = timedelta(hours=24)
+"""What counts as near for numbers, and for a clock of which nobody says when it turns amber."""
 
 ROUTE_WORDS = {Route.FAST_TRACK: "Fast track", Route.NURSE_REVIEW: "Nurse review"}
 NOT_TRIAGED = "Being read"
@@ -34,13 +35,17 @@ class DueClock:
     level: Level
 
 
-def due_clock(due_at: datetime, now: datetime) -> DueClock:
-    """Hours up to three days, then days; minutes in the last hour; "overdue by" afterwards."""
+def due_clock(due_at: datetime, now: datetime, *, soon: bool | None = None) -> DueClock:
+    """Hours up to three days, then days; minutes in the last hour; "overdue by" afterwards.
+
+    ``soon``: whether the rule's clock is amber; None: within a day.
+    """
     left = due_at - now
     late = left < timedelta(0)
     span = _span(abs(left))
     words = f"overdue by {span}" if late else f"due in {span}"
-    level: Level = "late" if late else "soon" if left < SOON else "calm"
+    near = left < SOON if soon is None else soon
+    level: Level = "late" if late else "soon" if near else "calm"
     return DueClock(words, due_at.strftime("%Y-%m-%d %H:%M UTC"), level)
 
 

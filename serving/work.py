@@ -16,6 +16,8 @@ class Work(StrEnum):
     DECIDED = "decided"
     WITHDRAWN = "withdrawn"
     FAST_TRACKED = "fast_tracked"
+    CANCELLED = "cancelled"
+    """The intake system took the request back before anything was determined: no answer is due, and none was given."""
 
 
 def may_have(role: Role, work: Work | str) -> bool:
@@ -43,8 +45,16 @@ class ActionKind(StrEnum):
     WITHDRAWN = "withdrawn"
     """The provider took the request back."""
     REOPENED = "reopened"
+    EXTENDED = "extended"
+    """More time is taken, as the turnaround rule allows, and the member is told."""
+    MADE_EXPEDITED = "made_expedited"
+    NOT_EXPEDITED = "not_expedited"
+    """The expedited review that the member asked for is not granted: the standard time holds, and the member is told."""
     UNDONE = "undone"
 
 
 DECIDING = frozenset({ActionKind.APPROVED, ActionKind.APPROVED_MODIFIED, ActionKind.DETERMINED_ADVERSELY})
 """The kinds that end a case."""
+
+MOVING_CLOCK = frozenset({ActionKind.EXTENDED, ActionKind.MADE_EXPEDITED, ActionKind.NOT_EXPEDITED})
+"""The kinds that change when a case is due and nothing else about it."""

@@ -26,8 +26,8 @@ def work(*, once: bool, processes: int | None) -> int:
 
     Raises SettingsError or StoreUnavailableError where it cannot start.
     """
-    log_to_stderr()
     settings = load_settings()
+    log_to_stderr(settings.log_format)
     store = Store.open(settings.database_url, envelope=envelope_of(settings))
     store.check()
     metrics = Metrics()

@@ -15,10 +15,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from features.lexicon import Lexicon
-from serving.action_forms import HOW_AGREED, PEER_TO_PEER, FormContext
+from serving.action_forms import ASKED_BY, HOW_AGREED, PEER_TO_PEER, FormContext
 from serving.case_actions import CaseActions
 from serving.case_rules import has_read, refusal
 from serving.case_standing import Standing, case_row, standing_of
+from serving.clock_view import ClockView, clock_view
 from serving.corrections import FLAGS
 from serving.done_view import (
     DONE_WORDS,
@@ -31,8 +32,16 @@ from serving.done_view import (
     name_of,
     names_of,
 )
-from serving.letters import Asked, answer_by, information_request, referral_summary
+from serving.letters import (
+    WHY_EXTENDED,
+    WHY_NOT_EXPEDITED,
+    Asked,
+    answer_by,
+    information_request,
+    referral_summary,
+)
 from serving.people import Person, SignedIn
+from serving.request_updates import RequestUpdate, updates_of
 from serving.roles import Permission
 from serving.service import Case
 from serving.tables import DraftRow
@@ -61,6 +70,7 @@ class SecondLook:
 
     earlier: str
     documents: tuple[str, ...]
+    updates: tuple[str, ...]
     reason: str
 
 
@@ -104,9 +114,11 @@ class WorkView:
     colleagues: tuple[Person, ...]
     told: str
     banner: Banner | None
+    clock: ClockView
     flags: tuple[str, ...] = FLAGS
     how_agreed: Mapping[str, str] = field(default_factory=lambda: HOW_AGREED)
     peer_to_peer: Mapping[str, str] = field(default_factory=lambda: PEER_TO_PEER)
+    asked_by: Mapping[str, str] = field(default_factory=lambda: ASKED_BY)
 
     def form(self, name: str) -> FormView:
         """The form of this name; an empty one where nothing is known about it."""
@@ -129,11 +141,15 @@ def work_view(
         names = names_of(session, row.tenant)
         drafts = _drafts(session, who.person.person_id, row.authorization_id)
         received = documents_received(session, row.authorization_id)
+        updates = updates_of(session, row)
+        clock = clock_view(session, row, now)
         banner = banner_of(session, row.tenant, done, who.person, names, now) if done else None
     result = json.loads(case.latest.trace)
     works = who.person.may(Permission.WORK_ON_CASES)
     refused = {kind: refusal(kind, standing, who.person, now=now) for kind in ActionKind}
     may = frozenset(kind.value for kind, why in refused.items() if why is None) if works else frozenset()
+    if not clock.grounds:
+        may -= {ActionKind.EXTENDED.value}
     lines = [
         done_line(action, standing, who.person, names, now, case.stored.request.documents)
         for action in standing.actions
@@ -156,12 +172,12 @@ def work_view(
         why_not=(refused[ActionKind.APPROVED] or "") if works and undecided else "",
         standing_words=_standing_words(standing, now),
         drafts=frozenset(drafts),
-        forms={**_prefilled(case, result, now), **drafts, **(typed or {})},
+        forms={**_prefilled(case, result, clock, now), **drafts, **(typed or {})},
         service_words=_units(service.units),
         criteria=_choices(result),
         evidence=_evidence(result),
         evidence_read=has_read(standing, who.person),
-        second_look=_second_look(standing, received, names),
+        second_look=_second_look(standing, received, updates, names),
         notes=tuple(line for line in lines if line.kind == ActionKind.NOTED and not line.undone),
         corrections=tuple(line for line in lines if line.kind == ActionKind.FACT_CORRECTED and not line.undone),
         past=tuple(line for line in lines if line.kind not in (ActionKind.NOTED, ActionKind.FACT_CORRECTED)),
@@ -169,6 +185,7 @@ def work_view(
         colleagues=tuple(person for person in names.values() if person.active and person.may(Permission.WORK_ON_CASES)),
         told=_told(case, standing, now),
         banner=banner,
+        clock=clock,
     )
 
 
@@ -221,6 +238,7 @@ def _standing_words(standing: Standing, now: datetime) -> str:
         Work.DECIDED: "Decided",
         Work.WITHDRAWN: "Withdrawn by the provider",
         Work.FAST_TRACKED: "Fast-tracked",
+        Work.CANCELLED: "Cancelled by the intake system",
     }[standing.work]
     return f"{words}, takes effect in a few minutes" if waiting else words
 
@@ -231,12 +249,14 @@ def _units(units: float | None) -> str:
     return "1 unit" if units == 1 else f"{units:g} units"
 
 
-def _prefilled(case: Case, result: Mapping[str, Any], now: datetime) -> dict[str, FormView]:
-    by = answer_by(datetime.fromisoformat(result["due_at"]), now)
+def _prefilled(case: Case, result: Mapping[str, Any], clock: ClockView, now: datetime) -> dict[str, FormView]:
+    by = answer_by(clock.due_at, now)
     questions = list(dict.fromkeys(missing["ask"] for missing in result["missing"]))
     letter = information_request(asked(case), questions, by)
     return {
         "request_information": FormView({"letter": letter, "answer_by": by.isoformat()}),
+        "extend": FormView({"days": str(clock.most_days), "ground": "information_needed", "reason": WHY_EXTENDED}),
+        "not_expedited": FormView({"told_on": now.date().isoformat(), "reason": WHY_NOT_EXPEDITED}),
         "refer": FormView({"summary": referral_summary([each for each in result["criteria"] if each["needed"]])}),
     }
 
@@ -262,7 +282,10 @@ def _new_documents(standing: Standing, received: Sequence[tuple[str, int, dateti
 
 
 def _second_look(
-    standing: Standing, received: Sequence[tuple[str, int, datetime | None]], names: Mapping[str, Person]
+    standing: Standing,
+    received: Sequence[tuple[str, int, datetime | None]],
+    updates: Sequence[RequestUpdate],
+    names: Mapping[str, Person],
 ) -> SecondLook | None:
     if not standing.second_look:
         return None
@@ -273,6 +296,12 @@ def _second_look(
         if earlier
         else "",
         documents=_new_documents(standing, received),
+        updates=tuple(
+            change.words
+            for update in updates
+            if earlier is None or update.revision > earlier.revision
+            for change in update.changes
+        ),
         reason=str(reopened[-1].content.get("reason", "")) if reopened else "",
     )
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from models.types import Route
 from serving.claims import assign, claim, claim_first, release
+from serving.clock_view import ListedClock
 from serving.last_looks import Change, changed_cases, changes, looked, point_out
 from serving.people import SignedIn
 from serving.roles import Permission, Role, may
@@ -70,6 +71,7 @@ class WorklistCase:
     route: Route | None
     reason_code: str | None
     reason_message: str | None
+    clock: ListedClock
 
     @property
     def position(self) -> ListPosition:
@@ -114,6 +116,15 @@ _COLUMNS = (
     AuthorizationRow.reason_code,
     AuthorizationRow.reason_message,
 )
+_CLOCK = (
+    AuthorizationRow.received_at,
+    AuthorizationRow.due_allowed,
+    AuthorizationRow.extended_days,
+    AuthorizationRow.amber_at,
+    AuthorizationRow.red_at,
+    AuthorizationRow.paused_at,
+)
+_CLOCK_NAMES = frozenset(column.key for column in _CLOCK)
 
 
 def worklist_page(
@@ -145,7 +156,7 @@ def search(store: Store, wanted: str, *, limit: int = CASES_PER_PAGE) -> Page:
     if not wanted or "\0" in wanted:
         return Page(())
     of_tenant = AuthorizationRow.tenant == store.tenant
-    in_order = select(*_COLUMNS).order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id)
+    in_order = select(*_COLUMNS, *_CLOCK).order_by(AuthorizationRow.due_at, AuthorizationRow.authorization_id)
     with store.reading() as session:
         exact = session.execute(in_order.where(of_tenant, AuthorizationRow.external_id == wanted)).mappings()
         if cases := tuple(_case(row) for row in exact):
@@ -255,12 +266,15 @@ def _cases(
         ]
         nearest = sorted(found, reverse=side == "before")[:limit]
         ids = [case_id for _, case_id in nearest]
-        rows = session.execute(select(*_COLUMNS).where(AuthorizationRow.authorization_id.in_(ids))).mappings()
+        rows = session.execute(select(*_COLUMNS, *_CLOCK).where(AuthorizationRow.authorization_id.in_(ids))).mappings()
         return tuple(sorted((_case(row) for row in rows), key=lambda case: (case.due_at, case.authorization_id)))
 
 
 def _case(row: RowMapping) -> WorklistCase:
-    return WorklistCase(**{**row, "work": Work(row["work"]), "route": Route(row["route"]) if row["route"] else None})
+    clock = ListedClock(due_at=row["due_at"], **{name: row[name] for name in _CLOCK_NAMES})
+    rest = {name: value for name, value in row.items() if name not in _CLOCK_NAMES}
+    route = Route(row["route"]) if row["route"] else None
+    return WorklistCase(**{**rest, "work": Work(row["work"]), "route": route, "clock": clock})
 
 
 def _any_of(column: InstrumentedAttribute[str | None], values: Collection[str]) -> ColumnElement[bool]:

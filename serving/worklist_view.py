@@ -10,7 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from models.clocks import current_alarms
+from models.turnaround_rules import Alarms
 from serving.claims import Standing
+from serving.clock_view import listed_clock
 from serving.done_view import DONE_WORDS
 from serving.fact_words import spoken
 from serving.last_looks import Change
@@ -18,7 +21,7 @@ from serving.paging import cursor_at
 from serving.people import SignedIn
 from serving.roles import Permission
 from serving.saved_views import SavedView
-from serving.views import NEUTRAL_SENTENCE, NOT_TRIAGED, SOON, UNTOLD_CODES, DueClock, due_clock
+from serving.views import NEUTRAL_SENTENCE, NOT_TRIAGED, UNTOLD_CODES, DueClock
 from serving.work import DECIDING, Work, may_have
 from serving.worklist import Colleague, Page, WorklistCase
 from serving.worklist_counts import Facets
@@ -31,12 +34,15 @@ WORK_WORDS = {
     Work.DECIDED: "decided",
     Work.WITHDRAWN: "withdrawn",
     Work.FAST_TRACKED: "fast track",
+    Work.CANCELLED: "cancelled",
 }
 HOLDER_WORDS = {Holder.MINE: "mine", Holder.TEAM: "my team's", Holder.NOBODY: "unassigned"}
 CHANGE_WORDS = {
     Change.MENTIONED: "you are mentioned in a note",
     Change.INFORMATION: "information came",
     Change.DOCUMENTS: "new documents",
+    Change.CANCELLED: "cancelled",
+    Change.UPDATED: "request updated",
     Change.ASSIGNED_TO_YOU: "assigned to you",
     Change.REASSIGNED: "reassigned",
     Change.RELEASED: "released",
@@ -65,6 +71,9 @@ class CaseLine:
     changes: str
     due: DueClock
     due_at: str
+    soon_at: str
+    paused: bool
+    of_rule: str
     turn: int
     can_claim: bool
     can_release: bool
@@ -127,7 +136,6 @@ class WorklistView:
     keys_on: bool
     form_token: str
     now: str
-    soon_seconds: int
     notice: str
 
 
@@ -141,7 +149,6 @@ class FoundView:
     keys_on: bool
     form_token: str
     now: str
-    soon_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +185,7 @@ def case_line(
     everybody: Mapping[str, Colleague],
     changes: Mapping[str, Collection[Change]],
     now: datetime,
+    alarms: Alarms,
 ) -> CaseLine:
     """One line; a case whose main reason is withheld shows the neutral sentence."""
     mine = case.assigned_to == who.person.person_id
@@ -200,8 +208,11 @@ def case_line(
         reason=NEUTRAL_SENTENCE if case.reason_code in UNTOLD_CODES else case.reason_message or "",
         second_look=case.second_look,
         changes=", ".join(CHANGE_WORDS[change] for change in changes.get(case.authorization_id, ())),
-        due=due_clock(case.due_at, now),
-        due_at=case.due_at.isoformat(),
+        due=listed_clock(case.clock, now, alarms),
+        due_at=case.clock.ends_at(now).isoformat(),
+        soon_at=case.clock.soon_at(alarms).isoformat(),
+        paused=case.clock.paused_since(now) is not None,
+        of_rule=case.clock.rule_words,
         turn=case.turn,
         can_claim=works and not mine and (case.assigned_to is None or leads) and may_have(who.person.role, case.work),
         can_release=works and case.assigned_to is not None and (mine or leads),
@@ -226,8 +237,9 @@ def worklist_view(
     """The worklist page; ``changed`` counts cases that changed and fit the rest of the filter."""
     query = query_of(chosen)
     cases = page.cases
+    alarms = current_alarms()
     return WorklistView(
-        lines=tuple(case_line(case, who, everybody, changes, now) for case in cases),
+        lines=tuple(case_line(case, who, everybody, changes, now, alarms) for case in cases),
         total=_number(facets.total, facets.at_least),
         quick=tuple(_quick_views(chosen, quick, has_team=bool(who.person.team))),
         saved=tuple(
@@ -247,7 +259,6 @@ def worklist_view(
         keys_on=keys_on,
         form_token=who.form_token,
         now=now.isoformat(),
-        soon_seconds=int(SOON.total_seconds()),
         notice=notice,
     )
 
@@ -262,14 +273,14 @@ def found_view(
     now: datetime,
 ) -> FoundView:
     """The page of a search."""
+    alarms = current_alarms()
     return FoundView(
-        lines=tuple(case_line(case, who, everybody, changes, now) for case in page.cases),
+        lines=tuple(case_line(case, who, everybody, changes, now, alarms) for case in page.cases),
         more=page.has_later,
         can_work=who.person.may(Permission.WORK_ON_CASES),
         keys_on=keys_on,
         form_token=who.form_token,
         now=now.isoformat(),
-        soon_seconds=int(SOON.total_seconds()),
     )
 
 

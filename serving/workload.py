@@ -54,8 +54,9 @@ def workload_of_reviewers(
     session: Session, tenant: str, period: Period, now: datetime, quick_seconds: int
 ) -> tuple[Workload, ...]:
     row = AuthorizationRow
+    ends = func.coalesce(row.red_at, row.due_at, type_=row.due_at.type)
     holding = session.execute(
-        select(row.assigned_to, func.count(), func.sum(case((row.due_at < now + SOON, 1), else_=0)))
+        select(row.assigned_to, func.count(), func.sum(case((ends < now + SOON, 1), else_=0)))
         .where(row.tenant == tenant, row.work.in_([work.value for work in WAITING]), row.assigned_to.is_not(None))
         .group_by(row.assigned_to)
     )

@@ -62,6 +62,12 @@ class RunningServer:
                 return
         raise TimeoutError("the server does not answer")
 
+    def peak_memory(self) -> int:
+        """The most bytes of memory it ever held. Linux only."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
     def kill(self) -> None:
         """End it as a power failure would."""
         self._end(signal.SIGKILL)

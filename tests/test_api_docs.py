@@ -64,7 +64,7 @@ def test_every_call_of_the_openapi_document_is_documented_and_no_other(client: T
         for path, operations in client.get("/openapi.json").json()["paths"].items()
         for method in operations
     }
-    assert set(re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", TEXT, re.MULTILINE)) == calls
+    assert set(re.findall(r"^\| `((?:GET|POST|PUT) [^`]+)` \|", TEXT, re.MULTILINE)) == calls
 
 
 def test_the_curl_example_works_as_pasted(client: TestClient) -> None:

@@ -36,6 +36,9 @@ There is no evidence of <negated>fracture</>.
 Without <negated>saddle anesthesia</> or <negated>bowel incontinence</>.
 Negative for <negated>DVT</>.
 He is a non-<negated>smoker</> with <>gout</>.
+A non-healing <>ulcer</> of the heel.
+Absent medial joint space, <>osteophytes</>.
+Absent <negated>fever</>, <negated>cough</>.
 ROS neg: <negated>fever</>, <negated>weight loss</>, night sweats, <negated>bladder dysfunction</>.
 No <negated>trauma</>, <negated>fever</>.
 Without any <negated>injury</> right <>leg pain</> came on.

@@ -103,6 +103,7 @@ def test_days_from_the_encounter_to_the_start_of_care(text: str, days: float) ->
         ("daily physical and occupational therapy", "therapy_sessions_per_week", [7]),
         ("PT/OT 5x wk", "therapy_sessions_per_week", [5]),
         ("home PT twice weekly", "therapy_sessions_per_week", [2]),
+        ("nursing visits 1 time per week", "nursing_visits_per_week", [1]),
         ("SN prn", "nursing_visits_per_week", []),
         ("SN 2w4. Labs weekly.", "nursing_visits_per_week", [2]),
         ("methotrexate 15 mg weekly", "therapy_sessions_per_week", []),

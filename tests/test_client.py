@@ -206,6 +206,42 @@ def test_documents_are_added_and_every_event_comes_in_order(client: Greenlane) -
     assert [event.event_id for event in only] == [found[2].event_id]
 
 
+def test_an_update_and_a_cancellation_are_taken_in_and_told(client: Greenlane) -> None:
+    start = [event.cursor for event in client.events()]
+    request = request_body("PA-changed")
+    case = client.submit(request).authorization_id
+    update = {name: value for name, value in request.items() if name != "documents"}
+    update["urgency"] = "expedited"
+    answer = client.update(case, update)
+    assert answer.result is not None
+    assert answer.result.authorization_id == case
+    client.cancel(case, reason="entered_in_error")
+    client.cancel(case, reason="other")
+    with pytest.raises(RefusedError) as refused:
+        client.update(case, {**update, "urgency": "standard"})
+    assert (refused.value.status, refused.value.kind) == (409, "case-cancelled")
+    found = list(client.events(start[-1] if start else None))
+    assert [(event.kind, event.revision) for event in found] == [
+        ("authorization.triaged", 1),
+        ("authorization.updated", 2),
+        ("authorization.triaged", 2),
+        ("authorization.cancelled", 2),
+    ]
+
+
+def test_a_batch_is_triaged_by_the_service_and_answered_line_by_line(client: Greenlane) -> None:
+    requests = [request_body(f"PA-batch-{number}", f"{NOTE} Visit {number}.") for number in range(4)]
+    requests[2] = {**requests[2], "urgency": "at once"}
+    lines = list(client.batch(requests, wait=120))
+    assert [line.line for line in lines] == [1, 2, 3, 4]
+    assert [line.result.external_id for line in lines if line.result] == ["PA-batch-0", "PA-batch-1", "PA-batch-3"]
+    assert [field for field, _ in lines[2].errors] == ["urgency"]
+    again = list(client.batch(requests, wait=120))
+    assert [line.result.authorization_id for line in again if line.result] == [
+        line.result.authorization_id for line in lines if line.result
+    ]
+
+
 @pytest.mark.slow
 def test_a_receiver_that_fails_half_the_time_hears_everything_in_order(
     server: RunningServer, client: Greenlane

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from databases import database_in
 from fastapi.testclient import TestClient
-from serving_cases import always, request_body, routed
+from serving_cases import PATIENT, always, request_body, routed
 from typer.testing import CliRunner
 
 from models.decisions import HISTORY_COLUMNS, Decision, Outcome
@@ -47,7 +47,7 @@ def submit(url: str, external_id: str, triage: Any = TO_A_NURSE, **changes: Any)
     settings = Settings(database_url=url, audit_share=changes.pop("audit_share", 0.05))
     drawn = changes.pop("drawn", 1.0)
     with TestClient(create_app(settings, triage=triage, draw=lambda: drawn)) as client:
-        answer = client.post("/v1/authorizations", json=request_body(external_id, **changes))
+        answer = client.post("/v1/authorizations", json=request_body(external_id, **changes), headers=PATIENT)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["authorization_id"])
 

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from models.types import Route
 from serving.app import create_app
+from serving.batch_tables import IdempotencyKeyRow, RequestVersionRow
 from serving.cli import app as command_line
 from serving.correction_export import export_corrections
 from serving.decision_export import export_decisions
@@ -97,6 +98,40 @@ def test_no_byte_of_what_was_erased_is_left_in_the_files(client: TestClient, tmp
     assert [word for word in ALL_SAID if word.encode() in bytes_on_disk(tmp_path)] == []
     with pytest.raises(AuthorizationErasedError):
         store.request(case)
+
+
+def test_what_updates_keys_and_batches_kept_is_erased_too(client: TestClient, tmp_path: Path) -> None:
+    store = store_of(client)
+    body = request_body("PA-1", service={"system": "CPT", "code": "72148", "description": "Quetzalcoatlus"})
+    taken = client.post("/v1/batches", content=json.dumps(body)).json()
+    key = {"Idempotency-Key": "k-1"}
+    case = client.post("/v1/authorizations", json=body, headers=key).json()["authorization_id"]
+    update = {name: value for name, value in body.items() if name != "documents"}
+    update["service"] = {"system": "CPT", "code": "72148"}
+    assert client.put(f"/v1/authorizations/{case}", json=update).status_code == 200
+    record = tmp_path / "record.json"
+    assert client.post(f"/v1/authorizations/{case}/cancellation", json={"reason": "other"}).status_code == 200
+    export_member(store, "M-PA-1", record, now=NOW)
+    (kept,) = json.loads(record.read_text("utf-8"))["authorizations"]
+    assert kept["earlier_requests"][0]["request"]["service"]["description"] == "Quetzalcoatlus"
+    assert kept["cancelled"]["reason"] == "other"
+
+    age(store, 11)
+    erase(store)
+    assert scrub(store.engine)
+    assert [word for word in ("Quetzalcoatlus", "M-PA-1") if word.encode() in bytes_on_disk(tmp_path)] == []
+    with store.reading() as session:
+        assert session.scalars(select(RequestVersionRow.request)).all() == ['{"erased":true}']
+        assert session.scalars(select(IdempotencyKeyRow)).all() == []
+    assert client.get(f"{taken['status_url']}/results").text == ""
+    (problem,) = client.get(f"{taken['status_url']}/problems").text.splitlines()
+    assert json.loads(problem) == {
+        "line": 1,
+        "errors": [{"field": "line", "message": "what this line said was erased"}],
+    }
+    assert client.post("/v1/authorizations", json=body, headers=key).status_code == 410
+    again = client.post("/v1/batches", content=json.dumps(body)).json()
+    assert (again["accepted"], again["repeated"], again["refused"]) == (0, 0, 1)
 
 
 def test_the_skeleton_the_numbers_and_the_chain_stay(client: TestClient) -> None:

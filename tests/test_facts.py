@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import date
 from typing import Any
 
@@ -507,3 +508,17 @@ def test_an_answer_in_one_column_of_a_form_is_of_its_own_label() -> None:
     assert [fact.assertion.negated for fact in facts_of("anticoagulant", text)] == [True]
     assert [fact.assertion.negated for fact in facts_of("contrast_allergy", text)] == [True]
     assert [fact.assertion.negated for fact in facts_of("diabetes_mellitus", text)] == [False]
+
+
+def test_a_fact_comes_back_from_another_process_as_it_was() -> None:
+    found = facts_in("Denies fever. Failed 8 weeks of PT since 6/1/2026 for left knee pain. BMI 31.")
+    assert any(fact.assertion.cues for fact in found)
+    assert any(fact.began and fact.course and fact.qualifiers for fact in found)
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301  # what this test has pickled
+
+
+@pytest.mark.parametrize("day", ["3 June 2026", "2026-06-03", "June 3, 2026", "6/3/2026"])
+def test_a_number_of_a_date_is_no_value(day: str) -> None:
+    found = facts_in(f"Urine cotinine {day} negative.")
+    assert "cotinine" not in {one.concept for one in found}
+    assert [one.value for one in facts_in(f"Cotinine 3 ng/mL on {day}.") if one.concept == "cotinine"] == [3.0]

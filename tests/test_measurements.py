@@ -127,6 +127,7 @@ OTHERS = [
     ("pulse of 80", "heart_rate", 80, "{beats}/min"),
     ("BP 132/84, P 76, BMI 28.", "heart_rate", 76, "{beats}/min"),
     ("RR 18", "respiratory_rate", 18, "{breaths}/min"),
+    ("tachypneic to 34", "respiratory_rate", 34, "{breaths}/min"),
     ("temp 98.6", "body_temperature", 37.0, "Cel"),
     ("T 39.3 HR 124", "body_temperature", 39.3, "Cel"),
     ("temperature is 101.3 F", "body_temperature", 38.5, "Cel"),
@@ -277,6 +278,9 @@ ACUITIES = [
     ("vision 20/30 w/ glasses", [("corrected", 30, None)]),
     ("VA 20/25", [(None, 25, None)]),
     ("20/50 OD", [(None, 50, "right_eye")]),
+    ("BCVA left eye 20/80, fellow eye 20/25", [("corrected", 80, "left_eye"), ("corrected", 25, "right_eye")]),
+    ("BCVA 20/80 OD, other eye 20/25", [("corrected", 80, "right_eye"), ("corrected", 25, "left_eye")]),
+    ("With glare testing 20/70, left eye.", [("glare", 70, "left_eye")]),
 ]  # fmt: skip
 
 

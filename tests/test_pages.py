@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_reading import without_varying
-from serving_cases import NOTE, always, request_body, routed
+from serving_cases import NOTE, PATIENT, always, request_body, routed
 from signing_in import sign_in
 
 from features.errors import OffsetError
@@ -81,7 +81,7 @@ def page_of(
     tmp_path: Path, body: dict[str, Any], triage: Any = routed, *, draw: Callable[[], float] = lambda: 1.0
 ) -> str:
     with client_of(tmp_path, triage, draw) as client:
-        stored = client.post("/v1/authorizations", json=body).json()
+        stored = client.post("/v1/authorizations", json=body, headers=PATIENT).json()
         answer = client.get(f"/cases/{stored['authorization_id']}")
         assert answer.status_code == 200
         return answer.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -94,8 +95,6 @@ def statuses(result: TriageResult) -> dict[str, Status]:
 
 
 def changed(asked: Any, documents: tuple[Document, ...]) -> TriageResult:
-    from dataclasses import replace
-
     return triage(replace(asked, documents=documents), bundle=None)
 
 
@@ -151,3 +150,35 @@ def test_no_long_text_holds_up_the_service(text: str) -> None:
     # An ordinary note of this length takes about a second; what grows with the square of it takes minutes.
     assert time.process_time() - began < 15
     assert "system_error" not in {reason.code for reason in result.reasons}
+
+
+UNRELATED = (
+    "The month's data were recorded at night, as every week.\n"
+    "Copies go by post to the base, where it keeps the files.\n"
+    "Each scale of the map shows a field with its number 88.\n"
+    "\n"
+)
+"""Says nothing of a patient, in words that dear patterns are tried around."""
+
+
+def moved(fact: Fact, by: int) -> Fact:
+    cues = tuple(replace(cue, start=cue.start + by, end=cue.end + by) for cue in fact.assertion.cues)
+    return replace(
+        fact,
+        section="",  # a title opens a section only where the document begins
+        start=fact.start + by,
+        end=fact.end + by,
+        assertion=replace(fact.assertion, cues=cues),
+        qualifiers=tuple((start + by, end + by) for start, end in fact.qualifiers),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(number=st.integers(0, 419), before=st.integers(0, 100), after=st.integers(0, 100))
+def test_facts_do_not_change_in_the_middle_of_a_long_document(
+    number: int, before: int, after: int, real_notes: list[str]
+) -> None:
+    note, lead = real_notes[number], UNRELATED * before
+    alone = extract([Document("d1", note, "progress_note", VISIT)])
+    within = extract([Document("d1", f"{lead}{note}\n\n{UNRELATED * after}", "progress_note", VISIT)])
+    assert [moved(fact, 0) for fact in within] == [moved(fact, len(lead)) for fact in alone]

@@ -17,8 +17,8 @@ from training.risk import (
     cases_needed,
     certify,
     certify_without_score,
-    errors_borne,
-    pilot_rates,
+    chance_to_pass,
+    pilot_of,
     threshold_sequence,
 )
 
@@ -120,23 +120,52 @@ def test_where_cases_are_few_the_loosest_threshold_is_tested_first() -> None:
 
 def test_where_cases_are_many_a_stricter_threshold_with_fewer_errors_is_tested_first() -> None:
     scores, approved = draw(np.random.default_rng(2), 500)
-    rates = pilot_rates([(scores, approved)])
-    assert threshold_sequence(scores, 8000, 0.02, 0.95, rates)[0] > scores.min()
+    sequence = threshold_sequence(scores, 8000, 0.02, 0.95, pilot_of(scores, approved))
+    assert sequence[0] > scores.min()
+    assert list(sequence) == sorted(sequence, reverse=True), "after the likeliest only looser ones are tested"
 
 
-def test_pilot_rates_take_the_same_share_of_each_family() -> None:
-    one, other = np.linspace(0.5, 0.6, 100), np.linspace(0.9, 1.0, 100)
-    wrong_at_the_bottom = (np.arange(100) >= 10).astype(int)
-    rates = pilot_rates([(one, wrong_at_the_bottom), (other, wrong_at_the_bottom)])
-    assert rates[-1] == pytest.approx(20.5 / 201)
-    assert all(rate < 0.01 for rate in rates[:5])
+def test_a_pilot_counts_errors_over_all_families_at_the_same_score() -> None:
+    scores, approved = np.linspace(0.5, 1.0, 200), (np.arange(200) >= 20).astype(int)
+    pilot = pilot_of(scores, approved)
+    assert [threshold for threshold, _ in pilot] == sorted((t for t, _ in pilot), reverse=True)
+    loosest, rate_of_all = pilot[-1]
+    assert loosest == 0.5
+    assert rate_of_all == pytest.approx(20.5 / 201)
+    assert all(rate < 0.01 for threshold, rate in pilot if threshold > 0.6)
 
 
-@given(st.integers(1, 2000), st.sampled_from([0.005, 0.01, 0.02]), st.sampled_from([0.9, 0.95]))
-def test_one_error_more_than_is_borne_would_not_show_the_target(n: int, target: float, confidence: float) -> None:
-    borne = errors_borne(n, target, confidence)
-    assert binom.cdf(borne + 1, n, target) > 1 - confidence
-    assert borne == -1 or binom.cdf(borne, n, target) <= 1 - confidence
+def test_a_family_whose_scores_lie_higher_is_tested_at_the_same_scores_with_more_cases() -> None:
+    """What is known of a score holds in every family; how many cases reach it is the family's own."""
+    scores, approved = draw(np.random.default_rng(5), 2000)
+    pilot = pilot_of(scores, approved)
+    high = threshold_sequence(scores[scores > np.quantile(scores, 0.3)], 900, 0.02, 0.95, pilot)
+    low = threshold_sequence(scores, 900, 0.02, 0.95, pilot)
+    assert set(high) | set(low) <= {threshold for threshold, _ in pilot}
+    assert high[0] >= low[0]
+
+
+def test_without_a_calibration_case_there_is_no_pilot() -> None:
+    assert pilot_of(np.array([])) == ()
+
+
+@pytest.mark.parametrize(("cases", "errors"), [(299, 0), (473, 1), (628, 2), (1049, 5)])
+def test_the_chance_to_pass_is_exact_where_one_error_more_is_just_borne(cases: int, errors: int) -> None:
+    assert cases_needed(errors, 0.01, 0.95) == cases
+    exact = float(binom.cdf(errors, cases, 0.003))
+    assert chance_to_pass(cases, 0.003, 0.01, 0.95) == pytest.approx(exact, abs=0.01)
+
+
+@given(st.integers(300, 5000), st.integers(1, 500), st.floats(0.0005, 0.008))
+def test_more_cases_and_fewer_errors_never_lower_the_chance_to_pass(n: int, more: int, rate: float) -> None:
+    chance = chance_to_pass(n, rate, 0.01, 0.95)
+    assert 0.0 <= chance <= chance_to_pass(n + more, rate, 0.01, 0.95) + 1e-3
+    assert chance_to_pass(n, rate / 2, 0.01, 0.95) >= chance - 1e-9
+
+
+def test_too_few_cases_have_no_chance_to_pass() -> None:
+    assert chance_to_pass(298, 0.0, 0.01, 0.95) == chance_to_pass(0, 0.0, 0.01, 0.95) == 0.0
+    assert chance_to_pass(299, 0.0, 0.01, 0.95) == 1.0
 
 
 def test_criteria_alone_are_certified_by_one_exact_test() -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,14 @@ from test_page_permissions import ALLOWED, EVERYBODY, NOBODY, pages
 from models.types import Route
 from serving.api_keys import Scope
 from serving.app import create_app
+from serving.batch_tables import BatchLineRow, BatchRow, CancellationRow, RequestVersionRow
 from serving.cookies import COOKIE
+from serving.doubts import doubts_of
 from serving.errors import PersonRefusedError, UnknownAuthorizationError, UnknownDocumentError, UnknownPersonError
+from serving.job_tables import JobRow
 from serving.key_store import KeyStore
 from serving.last_looks import looked
+from serving.outbox_tables import WebhookRow
 from serving.people import Person, SignedIn
 from serving.roles import PERMISSIONS, Role
 from serving.settings import Settings
@@ -64,6 +68,13 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("POST", "/v1/authorizations/{authorization_id}/documents"): NOT_FOUND,
     ("GET", "/v1/authorizations/{authorization_id}/documents/{number}/text"): NOT_FOUND,
     ("POST", "/v1/triage"): NOTHING,
+    ("PUT", "/v1/authorizations/{authorization_id}"): NOT_FOUND,
+    ("POST", "/v1/authorizations/search"): NOTHING,
+    ("POST", "/v1/batches"): NOTHING,
+    ("GET", "/v1/batches/{batch_id}"): NOT_FOUND,
+    ("GET", "/v1/batches/{batch_id}/problems"): NOT_FOUND,
+    ("GET", "/v1/batches/{batch_id}/results"): NOT_FOUND,
+    ("GET", "/v1/events"): NOTHING,
     ("GET", "/healthz"): NOTHING,
     ("GET", "/readyz"): NOTHING,
     ("GET", "/metrics"): NOTHING,
@@ -122,6 +133,12 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("GET", "/people/{person_id}"): NOT_FOUND,
     ("POST", "/people/{person_id}"): NOT_FOUND,
     ("POST", "/people/{person_id}/password"): NOT_FOUND,
+    ("GET", "/jobs"): NOTHING,
+    ("POST", "/jobs/{job_id}/retry"): NOT_FOUND,
+    ("GET", "/cases/{authorization_id}/being-read"): NOT_FOUND,
+    ("GET", "/webhooks"): NOTHING,
+    ("POST", "/webhooks/{webhook_id}/redeliver"): NOT_FOUND,
+    ("POST", "/v1/authorizations/{authorization_id}/cancellation"): NOT_FOUND,
 }
 """What another tenant's ids get. A new route belongs in here; what has somebody's id in its address says 404."""
 CSV_TABLES = {"/numbers/{table}.csv": "turnaround", "/aggregates/{table}.csv": "routes"}
@@ -137,12 +154,21 @@ class Side:
     case: str
     action_id: str
     document_id: str
+    batch_id: str
+    webhook_id: str
+    job_id: int
 
     @property
     def marks(self) -> frozenset[str]:
         """What nobody of another tenant may ever be shown."""
         name = self.room.tenant
-        ids = {self.case, self.action_id, *(person.person_id for person in self.people.values())}
+        ids = {
+            self.case,
+            self.action_id,
+            self.batch_id,
+            self.webhook_id,
+            *(person.person_id for person in self.people.values()),
+        }
         return frozenset(
             {f"PA-of-{name}", f"Secretword{name}", f"Name of {name}", f"team-{name}", f"view-{name}"} | ids
         )
@@ -163,6 +189,9 @@ class Walk:
             form_name="note",
             fact_id="f1",
             table=CSV_TABLES.get(path, ""),
+            batch_id=named.batch_id,
+            webhook_id=named.webhook_id,
+            job_id=named.job_id,
         )
         self._client.cookies.clear()
         if path.startswith(("/v1/", "/healthz", "/readyz", "/metrics")):
@@ -203,6 +232,16 @@ class Walk:
         body: dict[str, Any] | None = None
         if path.endswith("/documents"):
             body = {"documents": [{"document_id": "d9", "text": "More words of it."}]}
+        elif path.endswith("/cancellation"):
+            body = {"reason": "other"}
+        elif path.endswith("/search"):
+            asked = f"PA-of-{self._named.room.tenant}"
+            answer = self._client.request(method, address, json={"external_ids": [asked]}, headers=headers)
+            # What is not known is said again as it was asked for.
+            answer._content = answer.content.replace(f'"unknown":["{asked}"]'.encode(), b"")
+            return answer
+        elif method == "PUT":
+            body = {name: value for name, value in body_of("walk").items() if name != "documents"}
         elif method == "POST":
             body = body_of(f"walk-from-{self._asker.room.tenant}")
         return self._client.request(method, address, json=body, headers=headers)
@@ -254,10 +293,13 @@ def settle(client: TestClient, tenant: str) -> Side:
         ("/views", {"name": f"view-{tenant}", "filter": "urgency=expedited"}),
     ):
         assert client.post(path, data={**form, **fields}).status_code in (204, 303), path
+    batch = client.post("/v1/batches", content=json.dumps(body_of(tenant)), headers=headers).json()
+    webhook, _ = room.webhooks.add(f"https://example.com/{tenant}", [], created_by="test", now=NOW)
     with room.store.reading() as session:
+        job_id = session.scalars(select(JobRow.job_id).where(JobRow.authorization_id == case)).one()
         noted = select(CaseActionRow).where(CaseActionRow.authorization_id == case, CaseActionRow.kind == "noted")
         action_id = session.scalars(noted).one().action_id
-    return Side(room, key.token, people, case, action_id, "d1")
+    return Side(room, key.token, people, case, action_id, "d1", batch["batch_id"], webhook.webhook_id, job_id)
 
 
 @pytest.fixture(scope="module")
@@ -283,9 +325,18 @@ def kept_of(side: Side) -> dict[str, list[tuple[Any, ...]]]:
     people = select(PersonRow.person_id).where(PersonRow.tenant == side.room.tenant)
     found = {}
     with side.room.store.reading() as session:
-        for table in (AuthorizationRow, CaseActionRow, PersonRow, TrailRow):
+        for table in (
+            AuthorizationRow,
+            CaseActionRow,
+            PersonRow,
+            TrailRow,
+            BatchRow,
+            CancellationRow,
+            JobRow,
+            WebhookRow,
+        ):
             found[table.__tablename__] = _rows(session, table, table.tenant == side.room.tenant)  # type: ignore[attr-defined]  # each has one
-        for table in (DocumentRow, ResultRow, DecisionRow, DraftRow, LastLookRow):
+        for table in (DocumentRow, ResultRow, DecisionRow, DraftRow, LastLookRow, BatchLineRow, RequestVersionRow):
             found[table.__tablename__] = _rows(session, table, table.authorization_id.in_(cases))  # type: ignore[attr-defined]  # each has one
         found["saved_views"] = _rows(session, SavedViewRow, SavedViewRow.person_id.in_(people))
     return found
@@ -351,7 +402,7 @@ def settle_again(client: TestClient, side: Side) -> Side:
     client.cookies.clear()
     client.cookies.set(COOKIE, side.room.people.sign_in(side.people[Role.NURSE], now=datetime.now(UTC)))
     assert client.get(f"/cases/{case}").status_code == 200
-    return Side(side.room, side.token, side.people, case, side.action_id, side.document_id)
+    return replace(side, case=case)
 
 
 def test_lists_and_numbers_count_ones_own_alone(client: TestClient, sides: dict[str, Side]) -> None:
@@ -395,8 +446,7 @@ def test_nothing_below_the_pages_opens_another_tenants_case_either(sides: dict[s
         lambda: store.history(case),
         lambda: store.document(case, 1),
         lambda: store.unread_documents(case),
-        lambda: store.count_attempt(case),
-        lambda: store.doubts(case, "advanced_imaging"),
+        lambda: doubts_of(store, case, "advanced_imaging"),
         lambda: own.room.drafts.drafts_of(nurse.person.person_id, case),
         lambda: own.room.drafts.clear(nurse.person.person_id, case, "note"),
         lambda: looked(store, nurse, case, NOW),
@@ -453,6 +503,19 @@ def test_an_external_id_and_a_member_are_known_to_their_own_tenant_alone(
     assert results == [["criteria_not_documented"]] * 2
 
 
+def test_an_idempotency_key_is_known_to_its_own_tenant_alone(client: TestClient, sides: dict[str, Side]) -> None:
+    cases = set()
+    for side in sides.values():
+        headers = {"authorization": f"Bearer {side.token}", "idempotency-key": "the-same"}
+        body = request_body("PA-once", f"{NOTE} Of {side.room.tenant}.")
+        first, again = (client.post("/v1/authorizations", json=body, headers=headers) for _ in range(2))
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert ("idempotent-replayed" in first.headers, "idempotent-replayed" in again.headers) == (False, True)
+        cases |= {first.json()["authorization_id"], again.json()["authorization_id"]}
+        assert client.post("/v1/batches", content=json.dumps(body), headers=headers).status_code == 422
+    assert len(cases) == 2
+
+
 def test_an_auditor_sees_which_kinds_of_entries_their_own_tenant_has(sides: dict[str, Side]) -> None:
     store = sides["acme"].room.store
     TenantStore(store).change("acme", display_name="Name of acme", now=NOW)
@@ -477,10 +540,10 @@ def test_what_every_tenant_sent_is_triaged_after_a_start(tmp_path: Path) -> None
     stores = [rooms.of(tenant).store for tenant in ("default", "acme")]
     with TestClient(app):
         for _ in range(100):
-            if not any(store.pending() for store in stores):
+            if not any(store.cases(status="received", limit=1) for store in stores):
                 break
             time.sleep(0.1)
-        assert [store.pending() for store in stores] == [(), ()]
+        assert [store.cases(status="received", limit=1) for store in stores] == [(), ()]
 
 
 def test_endpoints_work_in_the_room_of_who_asks() -> None:

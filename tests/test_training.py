@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,20 @@ def test_an_eligible_case_has_every_criterion_met_and_no_guard(tmp_path: Path) -
     eligible = table.where(table.eligible)
     assert (eligible.features[:, NAMES.index("guards")] == 0).all()
     assert (eligible.features[:, NAMES.index("policy_met")] == 1).all()
+
+
+def test_a_request_that_asks_again_within_a_month_is_held_back_as_the_service_holds_it(tmp_path: Path) -> None:
+    path = written(tmp_path, 3)
+    cases = [json.loads(line) for line in path.read_text().splitlines()]
+    again, later = (json.loads(json.dumps(cases[1])) for _ in range(2))
+    again["request"]["external_id"], later["request"]["external_id"] = "again", "later"
+    received = datetime.fromisoformat(later["request"]["received_at"])
+    later["request"]["received_at"] = (received + timedelta(days=31)).isoformat()
+    path.write_text("".join(json.dumps(case) + "\n" for case in [*cases, again, later]))
+    table = prepare(path, tmp_path / "features.parquet", processes=1)
+    held = dict(zip(table.external_ids.tolist(), ("near_duplicate" in found for found in table.reasons), strict=True))
+    assert [name for name, near in held.items() if near] == ["again"]
+    assert not table.eligible[table.external_ids == "again"].any()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Literal
 Split = Literal["train", "calibration", "certification", "test"]
 
 # Certification takes by far the most: a bound can only be as tight as its cases are many (zero errors in 299 certify 1 %
-# at 95 %, two errors take 628), and it is taken in each service family by itself. The estimator is small and its
-# directions are known before any data, so it learns from few, in a bank of styles and phrases that no other split has.
-SPLIT_SHARES: dict[Split, float] = {"train": 0.20, "calibration": 0.10, "certification": 0.56, "test": 0.14}
+# at 95 %, two errors take 628, five 1,049), and it is taken in each service family by itself. The estimator is small and
+# its directions are known before any data, so it learns from few, in a bank of styles and phrases that no other split has.
+SPLIT_SHARES: dict[Split, float] = {"train": 0.12, "calibration": 0.10, "certification": 0.66, "test": 0.12}
 
 DATA_DIRECTORY = Path(".greenlane") / "training"
 TRACKING_DATABASE = Path(".greenlane") / "mlflow.db"
@@ -58,17 +58,21 @@ class Disagreement:
 class StoryShares:
     """How often a generated story is sound, and how often sound and unsound ones lie where reviewers may differ.
 
-    ``sound`` stands well below the 94 % Medicare Advantage approves, so that fewer cases teach as much about failing. Of
-    what a clinic sends as meeting the criteria one in fourteen is a close call, of what does not meet them nearly every
-    second one: clinics know the criteria, so that what falls short mostly falls just short. ``second_flaw``: share of
-    clear failures with another beside.
+    ``sound``: Medicare Advantage approved 93.6 % of 49.8 million determinations in full in 2023 (KFF, from CMS data); some of
+    them only after more was asked for, hence 90 %. Of what a clinic sends as meeting the criteria one in nine is a close
+    call; of what does not meet them most is, since clinics know the criteria (81.7 % of appealed denials were overturned that
+    year, same source). ``second_flaw``: share of clear failures with another beside.
     """
 
-    sound: float = 0.68
-    edge_when_sound: float = 0.07
-    edge_when_not: float = 0.45
+    sound: float = 0.90
+    edge_when_sound: float = 0.11
+    edge_when_not: float = 0.70
     second_flaw: float = 0.12
 
 
 DISAGREEMENT = Disagreement()
 STORIES = StoryShares()
+
+# What the estimator learns from fails and lies near a limit far more often, so that few cases teach much. Calibration turns
+# the score into a probability at the base rate, so that only the order of the scores comes from these.
+LEARNING_STORIES = StoryShares(sound=0.65, edge_when_sound=0.50, edge_when_not=0.45)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from numpy.typing import NDArray
 
 from features.types import AuthorizationRequest, FeatureSchema, FeatureSpec, Reading, Status
 from models.estimator import Labels, Matrix
+from models.near_duplicates import CODE as NEAR_DUPLICATE
+from models.near_duplicates import NEAR_DUPLICATE_SPAN, likeness
 from models.routing import route
 from models.types import Route
 from training.config import SPLIT_SHARES, Split
@@ -67,7 +70,8 @@ class ReadCase:
     """What is kept of a request that was read: numbers and codes, no words of its notes.
 
     ``reasons`` are the codes that would hold it back whatever its score, ``missing`` whether a needed criterion is not
-    documented, ``diagnoses`` the request's codes; ``values`` are the features in the order of ``schema``.
+    documented, ``diagnoses`` the request's codes; ``values`` are the features in the order of ``schema``. ``likeness`` is
+    equal for requests of one member for one service.
     """
 
     external_id: str
@@ -80,6 +84,8 @@ class ReadCase:
     groups: Mapping[str, str]
     values: tuple[float, ...]
     schema: FeatureSchema
+    likeness: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,9 @@ def write_table(
     writer: Any = None
     done = 0
     try:
-        for labelled, read in read_cases(_one_split_a_member(cases), processes):
+        latest: dict[str, datetime] = {}
+        for labelled, found in read_cases(_one_split_a_member(cases), processes):
+            read = [_held_if_near_duplicate(case, latest) for case in found]
             content = _table_of(labelled, read)
             if writer is None:
                 writer = pq.ParquetWriter(pending, content.schema)
@@ -317,6 +325,15 @@ def read_cases(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _held_if_near_duplicate(case: ReadCase, latest: dict[str, datetime]) -> ReadCase:
+    """Held back as the service holds it: a like request came not long before. ``latest`` keeps when, by likeness."""
+    before = latest.get(case.likeness)
+    latest[case.likeness] = case.received_at
+    if before is None or abs(case.received_at - before) > NEAR_DUPLICATE_SPAN:
+        return case
+    return replace(case, eligible=False, reasons=(*case.reasons, NEAR_DUPLICATE))
+
+
 def _chunks(cases: Iterable[LabelledCase]) -> Iterator[list[LabelledCase]]:
     remaining = iter(cases)
     while chunk := list(islice(remaining, _CHUNK)):
@@ -352,8 +369,6 @@ def _one_split_a_member(cases: Iterable[LabelledCase]) -> Iterator[LabelledCase]
 
 def _read_chunk(chunk: Sequence[LabelledCase]) -> list[ReadCase]:
     """Some cases read, in a worker process: facts never leave it, only numbers and codes do."""
-    from datetime import UTC, datetime
-
     from features.errors import FeaturesError, PolicyError, RequestRefusedError
     from features.plan_settings import load_plan_settings, plan_settings_path
     from features.policy import load_policies
@@ -402,6 +417,8 @@ def _kept(request: AuthorizationRequest, reading: Reading) -> ReadCase:
         },
         values=reading.vector.values,
         schema=reading.vector.schema,
+        likeness=likeness(request),
+        received_at=request.received_at,
     )
 
 

@@ -142,8 +142,9 @@ class Served:
 def reference_of(dataset: Dataset, scores: Numbers) -> dict[str, Any]:
     """What later requests are compared with, as plain JSON values: distributions, shares and codes, no request.
 
-    ``scores`` are the model's for every case of ``dataset``. Features are described on all splits but test, scores only
-    on calibration and certification, since the model knows its training cases too well.
+    ``scores`` are the model's for every case of ``dataset``. Distributions and shares are those of calibration and
+    certification: the model knows its training cases too well, and generated ones fail more often than requests do. Codes are
+    those of all splits but test.
     """
     known = dataset.splits != "test"
     held_out = np.isin(dataset.splits, ("calibration", "certification"))
@@ -163,12 +164,12 @@ def reference_of(dataset: Dataset, scores: Numbers) -> dict[str, Any]:
         "schema_hash": dataset.schema.hash,
         "data_hash": dataset.hash,
         "features": {
-            spec.name: _distribution(dataset.features[known, position], weights[known])
+            spec.name: _distribution(dataset.features[held_out, position], weights[held_out])
             for position, spec in enumerate(dataset.schema.features)
         },
         "score": _distribution(scores[held_out], weights[held_out]),
-        "missing": float(np.average(dataset.missing[known], weights=weights[known])),
-        "uncovered": float(np.average(dataset.families[known] == "", weights=weights[known])),
+        "missing": float(np.average(dataset.missing[held_out], weights=weights[held_out])),
+        "uncovered": float(np.average(dataset.families[held_out] == "", weights=weights[held_out])),
         "services": sorted(set(dataset.services[known].tolist())),
         "diagnoses": sorted({_category(code) for codes in dataset.diagnoses[known].tolist() for code in codes.split()}),
         "families": families,

@@ -69,7 +69,8 @@ class Evaluation:
 
     ``baselines`` are held to their certificates (``baseline_certificates``); ``uncertified_criteria`` is what criteria
     alone would let through with no guarantee asked. ``briers`` has the Brier score of the model (``model``) and of each
-    baseline. ``subgroups`` are about all held-out cases, certification and test together, so that small groups can be
+    baseline, ``brier_difference_errors`` the standard error of the model's difference from each baseline's, case by case.
+    ``subgroups`` are about all held-out cases, certification and test together, so that small groups can be
     judged; empty where nothing is known about the members.
     """
 
@@ -79,6 +80,7 @@ class Evaluation:
     baselines: dict[str, dict[str, FastLane]]
     uncertified_criteria: dict[str, FastLane]
     briers: dict[str, float]
+    brier_difference_errors: dict[str, float]
     expected_calibration_error: float
     roc_auc: float
     average_precision: float
@@ -148,6 +150,10 @@ def evaluate(model: Bundle, baseline: Bundle, dataset: Dataset) -> Evaluation:
             "model": brier(probability, test.labels),
             LOGISTIC: brier(by_logistic, test.labels),
             CRITERIA: brier(by_criteria, test.labels),
+        },
+        brier_difference_errors={
+            LOGISTIC: brier_difference_error(probability, by_logistic, test.labels),
+            CRITERIA: brier_difference_error(probability, by_criteria, test.labels),
         },
         expected_calibration_error=expected_calibration_error(probability, test.labels),
         roc_auc=float(roc_auc_score(test.labels, probability)) if both else float("nan"),
@@ -244,6 +250,12 @@ def held_back(
 def brier(probability: NDArray[np.float64], labels: Labels) -> float:
     """Mean squared gap between stated probability and what happened."""
     return float(np.mean((probability - labels) ** 2))
+
+
+def brier_difference_error(ours: NDArray[np.float64], theirs: NDArray[np.float64], labels: Labels) -> float:
+    """Standard error of the difference of two Brier scores on the same cases, which are compared case by case."""
+    differences = (ours - labels) ** 2 - (theirs - labels) ** 2
+    return float(np.std(differences, ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else 0.0
 
 
 def reliability_bins(

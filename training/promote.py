@@ -40,6 +40,8 @@ from training.train import scores
 
 # How sure a comparison on the same cases has to be before it counts as worse.
 _SURE = 0.95
+_BEYOND_CHANCE = 1.645
+"""Standard errors of a difference beyond which it is worse with 95 % confidence, one-sided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,19 +217,21 @@ def _calibration_gate(evaluation: Mapping[str, Any], limit: float) -> Gate:
 
 
 def _baseline_gate(name: str, evaluation: Mapping[str, Any]) -> Gate:
-    """Better probabilities than the baseline's, and no smaller fast lane at the same certified bound.
+    """No worse probabilities than the baseline's, and no smaller fast lane at the same certified bound, chance allowed for.
 
-    Where criteria alone can be certified, no score can open the lane wider, since it only ever closes it; so the lane is
-    asked not to be narrower than chance explains.
+    The Brier scores are of the same cases, so their difference is held against its own standard error. Where criteria alone
+    can be certified, no score can open the lane wider, since it only ever closes it; so the lane is asked not to be narrower
+    than chance explains.
     """
     lane, other = evaluation["fast_lane"]["all"], evaluation["baselines"][name]["all"]
     ours, theirs = evaluation["briers"]["model"], evaluation["briers"][name]
     narrower = lane["share_high"] < other["share_low"]
+    worse = ours - theirs > _BEYOND_CHANCE * evaluation["brier_difference_errors"][name]
     found = (
         f"beside {name.replace('_', ' ')}: fast lane {_share(lane)} against {_share(other)} of approvable requests, "
         f"Brier score {ours:.4f} against {theirs:.4f}"
     )
-    return Gate(f"baseline: {name.replace('_', ' ')}", not narrower and ours < theirs, found)
+    return Gate(f"baseline: {name.replace('_', ' ')}", not narrower and not worse, found)
 
 
 def _share(lane: Mapping[str, Any]) -> str:

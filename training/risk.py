@@ -5,11 +5,11 @@ ones at or above a threshold is held at or below a target by MAPIE's learn-then-
 thresholds are tested in a fixed order, each by an exact binomial test at the full level, and the first failure ends the
 sequence. So no confidence is lost to the number of thresholds tried, and every threshold that passed is valid.
 
-The order is fixed before any certification label is seen, by what the calibration cases let expect: the threshold most
-likely to pass comes first (Laufer-Goldman and others, 2023, order by a pilot sample too). A strict threshold has fewer
-errors, a loose one more cases to show it by; which of the two passes easier depends on how many cases there are. MAPIE's
-own fixed sequence turns its order by the certification labels themselves when the observed risk does not move one way,
-so the order is given to it here (``GivenOrder``).
+The order is fixed before any certification label is seen, by what the calibration cases let expect (Laufer-Goldman and
+others, 2023, order by a pilot sample too): first the threshold most likely to pass, then looser ones. A strict threshold has
+fewer errors, a loose one more cases to show it by; which of the two passes easier depends on how many cases there are.
+MAPIE's own fixed sequence turns its order by the certification labels themselves when the observed risk does not move one
+way, so the order is given to it here (``GivenOrder``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import numpy as np
 from mapie.risk_control import BinaryClassificationController, BinaryRisk  # type: ignore[import-untyped]  # no types
 from mapie.risk_control.fwer_control import FWERProcedure  # type: ignore[import-untyped]  # no types
 from numpy.typing import NDArray
+from scipy.special import bdtrik, betainc  # type: ignore[import-untyped]  # no types
 from scipy.stats import binom  # type: ignore[import-untyped]  # no types
+from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]  # ships no types
 
 from models.estimator import Labels
 from models.intervals import error_bound
@@ -33,8 +35,11 @@ Scores = NDArray[np.float64]
 METHOD = "learn-then-test, fixed sequence, exact binomial (MAPIE)"
 CRITERIA_ONLY = "exact binomial, every eligible case"
 
-# Shares of the eligible calibration cases that each tested threshold would let through.
-_SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
+# Shares of the eligible calibration cases of all families that each tested threshold would let through.
+_SHARES = (0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
+
+Pilot = Sequence[tuple[float, float]]
+"""Thresholds to test, the strictest first, each with the error rate to expect at and above it."""
 
 
 class GivenOrder(FWERProcedure):  # type: ignore[misc]  # mapie ships no types, so its base class is Any
@@ -61,56 +66,63 @@ def cases_needed(errors: int, target: float, confidence: float) -> int:
     return n
 
 
-def errors_borne(n: int, target: float, confidence: float) -> int:
-    """The most errors in ``n`` cases that still show a rate of at most ``target``; -1 where not even none would do."""
-    borne = int(binom.ppf(1.0 - confidence, n, target))
-    return borne if binom.cdf(borne, n, target) <= 1.0 - confidence else borne - 1
+def chance_to_pass(cases: int, rate: float, target: float, confidence: float) -> float:
+    """How likely ``cases`` with errors at ``rate`` show one of at most ``target``; 0 where not even none would.
 
-
-def pilot_rates(pilots: Sequence[tuple[Scores, Labels]]) -> tuple[float, ...]:
-    """The error rate to expect when each of the tested shares is let through, strictest share first.
-
-    ``pilots`` are scores and decisions (1 approved, 0 not) of eligible calibration cases, one pair a family: in one family
-    there are too few errors to tell, so the same share is taken of each and counted together, half an error added.
+    The number of errors that are borne is taken as continuous. It grows in whole steps, but how many cases there will be is
+    known too roughly to say on which step they come to stand.
     """
-    rates = []
+    if cases < 1 or (1.0 - target) ** cases > 1.0 - confidence:
+        return 0.0
+    borne = max(float(bdtrik(1.0 - confidence, cases, target)), 0.0)
+    return float(betainc(cases - borne, borne + 1.0, 1.0 - rate))
+
+
+def pilot_of(scores: Scores, approved: Labels | None = None) -> Pilot:
+    """The thresholds to test and what to expect of them, from eligible calibration cases of all families together.
+
+    A calibrated score means the same in each family, and in one family there are too few errors to tell: so all are taken
+    together, at the same score. An error never grows rarer as the score falls, so the counts are smoothed by a monotone step
+    function, half an error added: else the threshold that luck favours comes first. Without ``approved`` (1 approved, 0
+    not) the scores themselves say what to expect. Empty where there is no case.
+    """
+    if len(scores) == 0:
+        return ()
+    expected = 1.0 - scores if approved is None else _falling_with_the_score(scores, approved == 0)
+    added = 0.0 if approved is None else 1.0
+    pilot: dict[float, float] = {}
     for share in _SHARES:
-        errors, cases = 0.5, 1.0
-        for scores, approved in pilots:
-            if len(scores):
-                above = scores >= np.quantile(scores, 1.0 - share, method="lower")
-                errors, cases = errors + float(np.sum(approved[above] == 0)), cases + float(above.sum())
-        rates.append(errors / cases)
-    return tuple(rates)
+        threshold = float(np.quantile(scores, 1.0 - share, method="lower"))
+        above = scores >= threshold
+        pilot[threshold] = float((0.5 * added + expected[above].sum()) / (added + above.sum()))
+    return tuple(pilot.items())
+
+
+def _falling_with_the_score(scores: Scores, errors: NDArray[np.bool_]) -> Scores:
+    smoothed = IsotonicRegression(increasing=False).fit_transform(scores, errors.astype(np.float64))
+    return np.asarray(smoothed, dtype=np.float64)
 
 
 def threshold_sequence(
-    calibration_scores: Scores,
-    certification_cases: int,
-    target: float,
-    confidence: float,
-    rates: Sequence[float] | None = None,
+    calibration_scores: Scores, certification_cases: int, target: float, confidence: float, pilot: Pilot | None = None
 ) -> Scores:
-    """The thresholds to test, the one most likely to pass first, fixed before any certification label is seen.
+    """The thresholds to test, fixed before any certification label is seen: the safest to pass, then ever looser ones.
 
-    Quantiles of the eligible calibration cases' scores. Each lets through a known share of cases, hence about so many of
-    the ``certification_cases``, with about the error rate in ``rates`` (see :func:`pilot_rates`; by default what the
-    scores themselves let expect): from both follows how likely its test is to pass. Thresholds that leave too few cases
-    to pass even without an error are left out, unless all do.
+    Each lets through a known share of the family's eligible calibration cases (``calibration_scores``), hence about so many
+    of the ``certification_cases``, with about the error rate ``pilot`` has for it (see :func:`pilot_of`; by default of these
+    same scores): from both follows how likely its test is to pass. What is stricter than the likeliest need not be tested.
+    Thresholds that leave too few cases to pass even without an error are left out, unless all do.
     """
     if len(calibration_scores) == 0:
         return np.array([], dtype=np.float64)
     chances: dict[float, float] = {}
-    for position, share in enumerate(_SHARES):
-        threshold = float(np.quantile(calibration_scores, 1.0 - share, method="lower"))
-        above = calibration_scores[calibration_scores >= threshold]
-        cases = round(len(above) / len(calibration_scores) * certification_cases)
-        rate = float(np.mean(1.0 - above)) if rates is None else rates[position]
-        chances[threshold] = float(binom.cdf(errors_borne(cases, target, confidence), cases, rate))
+    for threshold, rate in pilot if pilot is not None else pilot_of(calibration_scores):
+        cases = round(float(np.mean(calibration_scores >= threshold)) * certification_cases)
+        chances[threshold] = chance_to_pass(cases, rate, target, confidence)
     # Of equal chances the stricter first.
-    order = sorted(chances, key=lambda threshold: (-round(chances[threshold], 6), -threshold))
-    promising = [threshold for threshold in order if chances[threshold] > 0.0]
-    return np.asarray(promising or [min(chances)], dtype=np.float64)
+    first = max(chances, key=lambda threshold: (round(chances[threshold], 6), threshold))
+    looser = [threshold for threshold in sorted(chances, reverse=True) if threshold <= first and chances[threshold] > 0]
+    return np.asarray(looser or [min(chances)], dtype=np.float64)
 
 
 def certify(
@@ -123,13 +135,13 @@ def certify(
     confidence: float,
     on: date,
     data_hash: str,
-    rates: Sequence[float] | None = None,
+    pilot: Pilot | None = None,
 ) -> ThresholdCertificate:
     """The loosest threshold shown to hold the error at ``target``, or a certificate without one that says why.
 
     ``calibration_scores`` are of eligible calibration cases, ``scores`` and ``approved`` (1 or 0) of eligible
     certification cases; the two must not share a case, the model must have been trained on neither, and every case must
-    stand for the same number of requests. ``rates`` are :func:`pilot_rates` of the calibration cases.
+    stand for the same number of requests. ``pilot``: see :func:`pilot_of`.
     """
 
     def certificate(n: int, errors: int, threshold: float | None, reason: str = "") -> ThresholdCertificate:
@@ -144,7 +156,7 @@ def certify(
             f"{n} eligible certification cases; at least {needed} are needed to show {target:.1%} even without an error"
         )
         return certificate(n, errors, None, reason)
-    thresholds = threshold_sequence(calibration_scores, n, target, confidence, rates)
+    thresholds = threshold_sequence(calibration_scores, n, target, confidence, pilot)
     if len(thresholds) == 0:
         return certificate(n, errors, None, "no eligible calibration case to place a threshold by")
     valid = _valid_thresholds(thresholds, scores, approved, target, confidence)

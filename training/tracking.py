@@ -271,6 +271,9 @@ def _silence() -> None:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # By its own settings it tries a server that is not there seven times, for minutes, and then says the same.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     from mlflow.utils.logging_utils import disable_logging
 
     disable_logging()  # type: ignore[no-untyped-call]  # MLflow leaves it without annotations

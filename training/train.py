@@ -14,7 +14,7 @@ from models.estimator import CalibrationMethod, Hyperparameters, build_baseline,
 from models.types import ThresholdCertificate
 from training.dataset import Dataset
 from training.errors import DatasetError
-from training.risk import certify, pilot_rates
+from training.risk import certify, pilot_of
 from training.tuning import Trial, search
 
 # Fewer than this many of either class and a split says nothing about it.
@@ -104,9 +104,7 @@ def certificates(
     placing = calibration.where(calibration.eligible).evenly_weighted()
     # The exact test knows no weights: cases that stand for many requests and cases that stand for one become alike.
     showing = certification.where(certification.eligible).evenly_weighted()
-
-    of_families = [placing.where(placing.families == family) for family in families]
-    rates = pilot_rates([(scores(estimator, part), part.labels) for part in of_families])
+    pilot = pilot_of(scores(estimator, placing), placing.labels)
 
     def one(family: str | None) -> ThresholdCertificate:
         place = placing if family is None else placing.where(placing.families == family)
@@ -120,7 +118,7 @@ def certificates(
             confidence=confidence,
             on=on,
             data_hash=show.hash,
-            rates=rates,
+            pilot=pilot,
         )
 
     return (one(None), *(one(family) for family in families))

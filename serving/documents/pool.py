@@ -77,7 +77,21 @@ class ReadingPool:
         """
         if len(content) > self._limits.file_bytes:
             return unread_document("is a larger file than this service reads", READ_BY)
-        process = self._turns.get()
+        return self._read(self._turns.get(), content, content_type)
+
+    def try_out(self) -> str | None:
+        """Why no file can be read just now, None where one can. Where all processes are reading, one can.
+
+        Raises ServiceStoppingError after :meth:`close`.
+        """
+        try:
+            process = self._turns.get_nowait()
+        except queue.Empty:
+            return None
+        return self._read(process, b"<p>Denies fever.</p>", "text/html").unread
+
+    def _read(self, process: _ReadingProcess | None, content: bytes, content_type: str) -> ReadDocument:
+        """With a process whose turn it is, which is given back or replaced."""
         kept: _ReadingProcess | None = None
         try:
             if process is None:

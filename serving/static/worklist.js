@@ -16,16 +16,16 @@ function spanWords(seconds) {
 function startClocks(table) {
   const serverTime = Date.parse(table.dataset.now);
   const loaded = Date.now();
-  const soon = Number(table.dataset.soonSeconds);
   const news = document.getElementById("clock-news");
 
   function turn() {
     const now = serverTime + (Date.now() - loaded);
     const changed = [];
-    for (const time of table.querySelectorAll("td.due time")) {
+    // A clock that stands still says the same until the page is asked for again.
+    for (const time of table.querySelectorAll("td.due time:not([data-paused])")) {
       const left = (Date.parse(time.dateTime) - now) / 1000;
       const words = left < 0 ? `overdue by ${spanWords(-left)}` : `due in ${spanWords(left)}`;
-      const level = left < 0 ? "late" : left < soon ? "soon" : "calm";
+      const level = left < 0 ? "late" : now >= Date.parse(time.dataset.soonAt) ? "soon" : "calm";
       const cell = time.parentElement;
       if (time.textContent !== words) {
         time.textContent = words;

@@ -16,12 +16,16 @@ from serving_cases import request_body
 from signing_in import PASSWORD
 from sqlalchemy import select, update
 
+from features.request import parse_request
 from serving.cookies import COOKIE
+from serving.job_tables import JobRow
 from serving.people import IDLE_LIMIT
 from serving.people_store import PeopleStore
+from serving.records import ReceivedDocument
 from serving.roles import Role
 from serving.store import Store
 from serving.tables import AuthorizationRow, CaseActionRow, DraftRow, PersonRow, SignInRow
+from serving.ulid import UlidSource
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -55,6 +59,28 @@ class CaseDesk:
         """End the service."""
         self.store.close()
         self.server.close()
+
+    def leave_unread(self, external_id: str) -> None:
+        """Store a request that somebody far away has been reading ever since."""
+        request = parse_request(request_body(external_id))
+        documents = [ReceivedDocument(document, document.text.encode()) for document in request.documents]
+        case, _ = self.store.accept(
+            UlidSource()(),
+            request,
+            documents,
+            content_hash="h",
+            due_at=datetime.now(UTC) + timedelta(days=2),
+            audit_selected=False,
+            audit_probability=0,
+            now=datetime.now(UTC),
+            lease_for=lambda _request: "far away",
+        )
+        self.lease_ends(case.authorization_id, datetime(2100, 1, 1, tzinfo=UTC))
+
+    def lease_ends(self, authorization_id: str, at: datetime) -> None:
+        """Let whoever holds a case's job hold it until then."""
+        with self.store.writing() as session:
+            session.execute(update(JobRow).where(JobRow.authorization_id == authorization_id).values(run_after=at))
 
     @contextmanager
     def page_of(self, role: Role, name: str, *, password: bool = False, **options: Any) -> Iterator[Page]:

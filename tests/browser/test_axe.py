@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from case_desk import CaseDesk
-from serving_cases import request_body
 from sqlalchemy import select, update
 
-from features.request import parse_request
 from serving.case_actions import CaseActions
 from serving.erasing import erase_member
 from serving.events import EventKind
@@ -22,9 +20,7 @@ from serving.outbox import Outbox
 from serving.outbox_tables import DeliveryRow, EventRow
 from serving.people import Person, SignedIn
 from serving.people_store import PeopleStore
-from serving.records import ReceivedDocument
 from serving.roles import Role
-from serving.ulid import UlidSource
 from serving.webhook_address import AddressRule
 from serving.webhooks import Webhooks
 from serving.work import ActionKind
@@ -83,28 +79,6 @@ class PreparedDesk(CaseDesk):
             given_up = self.row("PA-8").authorization_id
             session.execute(
                 update(JobRow).where(JobRow.authorization_id == given_up).values(state="dead", error="process_ended")
-            )
-
-    def leave_unread(self, external_id: str) -> None:
-        """Store a request that somebody far away has been reading ever since."""
-        request = parse_request(request_body(external_id))
-        documents = [ReceivedDocument(document, document.text.encode()) for document in request.documents]
-        case, _ = self.store.accept(
-            UlidSource()(),
-            request,
-            documents,
-            content_hash="h",
-            due_at=datetime.now(UTC) + timedelta(days=2),
-            audit_selected=False,
-            audit_probability=0,
-            now=datetime.now(UTC),
-            lease_for=lambda _request: "far away",
-        )
-        with self.store.writing() as session:
-            session.execute(
-                update(JobRow)
-                .where(JobRow.authorization_id == case.authorization_id)
-                .values(run_after=datetime(2100, 1, 1, tzinfo=UTC))
             )
 
     def fail_a_delivery(self, now: datetime) -> None:

@@ -17,13 +17,23 @@ from random import Random
 from typing import Any
 
 from features.policy import CoveragePolicy, load_policies
-from training.config import DISAGREEMENT, SPLIT_SHARES, STORIES, Disagreement, Split, StoryShares
+from training.config import (
+    DISAGREEMENT,
+    LEARNING_STORIES,
+    SPLIT_SHARES,
+    STORIES,
+    Disagreement,
+    Split,
+    StoryShares,
+)
 from training.synthetic.documents import Draft, Packet, sided, write
 from training.synthetic.service import BankName, Service, ServiceError, Sex, load_services
 from training.synthetic.story import Judgement, Person, Story, imagine, judge, pick, visit_day
 from training.synthetic.writing import TYPOS
 
 _CHUNK = 100
+_SECOND_REQUESTS = 10
+"""Every so manieth case is a second request of the member before it."""
 _PERSONS = 40
 _OLDEST = 92
 
@@ -95,10 +105,12 @@ class SyntheticCase:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What may be changed about generated cases. ``services``: only these, all where empty."""
+    """What may be changed about generated cases. ``learning`` are the stories of the train split, ``stories`` those of every
+    other; ``services``: only these, all where empty."""
 
     disagreement: Disagreement = DISAGREEMENT
     stories: StoryShares = STORIES
+    learning: StoryShares = LEARNING_STORIES
     typos: float = TYPOS
     services: tuple[str, ...] = ()
 
@@ -151,20 +163,18 @@ def _lines(first: int, *, n: int, seed: int, settings: Settings) -> list[str]:
 
 def generate_case(index: int, seed: int, settings: Settings = DEFAULT) -> SyntheticCase:
     """Case ``index`` of ``seed``. Raises ServiceError where a service has no policy."""
-    # Every tenth case is a second request of the member before it.
-    member_index = index - 1 if index % 10 == 9 else index
+    second = index % _SECOND_REQUESTS == _SECOND_REQUESTS - 1
+    member_index = index - 1 if second else index
     of_member = _stream(seed, "member", member_index)
     split = _split(of_member)
     first_service = pick(_stream(seed, "service", member_index), service_shares(settings.services))
     person = draw_person(of_member, load_services()[first_service])
-    service_id, beyond = first_service, _beyond(_stream(seed, "beyond", index))
+    service_id, beyond = first_service, _beyond(_stream(seed, "beyond", index), second=second)
     random = _stream(seed, "case", index)
-    if member_index != index:
+    if second:
         if beyond == "duplicate":
             return _duplicate(generate_case(member_index, seed, settings), index, seed)
         service_id = _further_service(_stream(seed, "service", index), first_service, person, settings.services)
-    elif beyond == "duplicate":
-        beyond = "out_of_network"
     telling = tell(random, service_id, person, split, settings)
     while not telling.packet.spoken:
         # Nobody sends a request without a note.
@@ -212,7 +222,8 @@ def tell(random: Random, service_id: str, person: Person, split: Split, settings
     # The model learns from one bank. Calibration and the threshold are for wording it has not learned from, as the
     # requests it will serve are; so they and the test are written from the other, each about members of its own.
     bank: BankName = "seen" if split == "train" else "unseen"
-    story = imagine(random, service, policy, person, visit, bank, settings.stories)
+    shares = settings.learning if split == "train" else settings.stories
+    story = imagine(random, service, policy, person, visit, bank, shares)
     return Telling(story, policy, judge(story, policy), write(random, story, bank, settings.typos))
 
 
@@ -261,10 +272,13 @@ def _split(random: Random) -> Split:
     return random.choices(list(SPLIT_SHARES), weights=list(SPLIT_SHARES.values()))[0]
 
 
-def _beyond(random: Random) -> str:
+def _beyond(random: Random, *, second: bool) -> str:
+    """A reason beyond the criteria, or ``none``. Only a member's second request can be a duplicate, so that it is one the
+    more often: over all requests the share is as stated."""
     drawn = random.random()
     for name, reason in BEYOND_CRITERIA.items():
-        drawn -= reason.share
+        often = 1 if name != "duplicate" else _SECOND_REQUESTS if second else 0
+        drawn -= reason.share * often
         if drawn < 0:
             return name
     return "none"
