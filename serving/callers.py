@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, cast
@@ -69,7 +69,7 @@ def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | No
 Calling = Annotated[Caller, Depends(caller)]
 
 
-def room_for(scope: Scope) -> Callable[[Caller, Rooms], TenantRoom]:
+def room_for(scope: Scope) -> Callable[[Caller, Rooms], Awaitable[TenantRoom]]:
     """A dependency: the caller's room, if their key has the scope. It raises ScopeNeededError."""
 
     async def room(calling: Calling, rooms: Rooms) -> TenantRoom:
