@@ -40,7 +40,7 @@ RETRY_AFTER_SECONDS = 2
 router = APIRouter()
 
 
-def asked_preference(
+async def asked_preference(
     prefer: Annotated[
         str | None,
         Header(

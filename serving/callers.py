@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, cast
@@ -69,10 +69,10 @@ def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | No
 Calling = Annotated[Caller, Depends(caller)]
 
 
-def room_for(scope: Scope) -> Callable[[Caller, Rooms], TenantRoom]:
+def room_for(scope: Scope) -> Callable[[Caller, Rooms], Awaitable[TenantRoom]]:
     """A dependency: the caller's room, if their key has the scope. It raises ScopeNeededError."""
 
-    def room(calling: Calling, rooms: Rooms) -> TenantRoom:
+    async def room(calling: Calling, rooms: Rooms) -> TenantRoom:
         if calling.key is not None and scope not in calling.key.scopes:
             raise ScopeNeededError(scope.value)
         return rooms.of(calling.tenant)
@@ -86,27 +86,27 @@ PreviewRoom = Annotated[TenantRoom, Depends(room_for(Scope.PREVIEW))]
 EventsRoom = Annotated[TenantRoom, Depends(room_for(Scope.EVENTS))]
 
 
-def _submitting(room: SubmitRoom) -> AuthorizationService:
+async def _submitting(room: SubmitRoom) -> AuthorizationService:
     return room.service
 
 
-def _looking(room: ReadRoom) -> AuthorizationService:
+async def _looking(room: ReadRoom) -> AuthorizationService:
     return room.service
 
 
-def _previewing(room: PreviewRoom) -> AuthorizationService:
+async def _previewing(room: PreviewRoom) -> AuthorizationService:
     return room.service
 
 
-def _taking_in(room: SubmitRoom) -> Batches:
+async def _taking_in(room: SubmitRoom) -> Batches:
     return room.batches
 
 
-def _looking_through(room: ReadRoom) -> Batches:
+async def _looking_through(room: ReadRoom) -> Batches:
     return room.batches
 
 
-def once(
+async def once(
     room: SubmitRoom,
     idempotency_key: Annotated[
         str | None, Header(description="Any text of your own: the same call with the same key is done once.")
@@ -116,7 +116,7 @@ def once(
     return Once(room.idempotency_keys, key_of(idempotency_key))
 
 
-def _feed(room: EventsRoom) -> EventFeed:
+async def _feed(room: EventsRoom) -> EventFeed:
     return room.event_feed
 
 
