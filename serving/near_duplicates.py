@@ -26,8 +26,6 @@ from models.near_duplicates import NEAR_DUPLICATE_SPAN
 from models.types import Route
 from serving.batch_tables import RequestVersionRow
 from serving.cancellations import cancelled_at
-from serving.case_standing import case_row
-from serving.store import Store
 from serving.tables import AuthorizationRow, DocumentRow
 
 LOOKED_BACK = timedelta(days=366)
@@ -77,22 +75,23 @@ class _Request:
     documents: frozenset[str]
 
 
-def has_near_duplicate(store: Store, authorization_id: str) -> bool:
+def has_near_duplicate(session: Session, row: AuthorizationRow) -> bool:
     """Whether this request looks like one that was there before, or like one that was fast-tracked since.
 
     The order is that of acceptance; a request that was updated or got documents counts as new from then on. What was
-    cancelled before this request came does not count. Raises UnknownAuthorizationError.
+    cancelled before this request came does not count.
     """
-    with store.reading() as session:
-        row = case_row(session, store.tenant, authorization_id)
-        # Fast-tracked whatever the order: of two that are read at one time, the second to be read is held back.
-        return any(found.is_earlier or found.route == Route.FAST_TRACK.value for found in near_duplicates(session, row))
+    # Fast-tracked whatever the order: of two that are read at one time, the second to be read is held back.
+    return any(found.is_earlier or found.route == Route.FAST_TRACK.value for found in near_duplicates(session, row))
 
 
 def near_duplicates(session: Session, row: AuthorizationRow) -> tuple[NearDuplicate, ...]:
     """Every request that looks like this one, earlier or later, newest first."""
     came_at = _came_at(session, row)
-    own, *others = _compared(session, [row, *_candidates(session, row, came_at)])
+    candidates = _candidates(session, row, came_at)
+    if not candidates:
+        return ()
+    own, *others = _compared(session, [row, *candidates])
     cancelled = cancelled_at(session, [other.row.authorization_id for other in others])
     found = []
     for other in others:

@@ -26,6 +26,7 @@ from models.types import Reason, Route, TriageResult
 from serving.cancellations import Cancellation, CancellationReason, cancel
 from serving.case_search import cases_of
 from serving.documents.pool import ReadingPool
+from serving.doubts import doubts_of
 from serving.errors import (
     BeingReadError,
     CaseCancelledError,
@@ -36,7 +37,6 @@ from serving.errors import (
 from serving.jobs import MOST_ATTEMPTS, MOST_LOST, Job, JobQueue
 from serving.json_body import parse_json
 from serving.metrics import Metrics
-from serving.near_duplicates import has_near_duplicate
 from serving.new_request import NewRequest, parsed_request
 from serving.prefer import Preference
 from serving.reading import Triage
@@ -401,10 +401,7 @@ class AuthorizationService:
         """The result as the family's switch allows it. Asked of the database each time, so a turn holds at once."""
         if result.policy is None or not self._store.is_fast_track_off(result.policy.family):
             return result
-        off = Reason("fast_track_off", "Fast-tracking is switched off for this kind of service.")
-        if any(reason.code == off.code for reason in result.reasons):
-            return result
-        return to_a_nurse(result, off)
+        return to_a_nurse(result, FAST_TRACK_OFF)
 
     def _keep(self, stored: StoredRequest, result: TriageResult, *, dead: str | None = None) -> StoredResult:
         try:
@@ -414,10 +411,13 @@ class AuthorizationService:
 
     def _guarded(self, stored: StoredRequest, result: TriageResult) -> TriageResult:
         """The result after everything that only the store knows of the request."""
-        result = self._switched(result)
-        if has_near_duplicate(self._store, stored.authorization_id):
+        family = result.policy.family if result.policy else None
+        doubts = doubts_of(self._store, stored.authorization_id, family)
+        if doubts.fast_track_off:
+            result = to_a_nurse(result, FAST_TRACK_OFF)
+        if doubts.near_duplicate:
             result = to_a_nurse(result, NEAR_DUPLICATE)
-        if self._store.shares_text_with_another_member(stored.authorization_id):
+        if doubts.text_of_another_member:
             result = to_a_nurse(result, TEXT_OF_ANOTHER_MEMBER)
         return result
 
@@ -456,8 +456,10 @@ class AuthorizationService:
 
 
 def to_a_nurse(result: TriageResult, reason: Reason) -> TriageResult:
-    """The result with one more reason why a nurse reads the request."""
+    """The result with one more reason why a nurse reads the request, once."""
     others = result.reasons if result.route is Route.NURSE_REVIEW else ()
+    if any(other.code == reason.code for other in others):
+        return result
     return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, reason))
 
 

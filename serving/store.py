@@ -74,8 +74,6 @@ from serving.tables import (
 from serving.tenants import DEFAULT_TENANT
 from serving.work import Work
 
-_MOST_COMPARED = 50
-"""So many requests with the same words are compared at most; the first of another member suffices."""
 _LONGEST_READER = 200
 
 LeaseFor = Callable[[AuthorizationRequest], str | None]
@@ -406,27 +404,6 @@ class Store:
                     session, authorization, EventKind.TRIAGED, at=now, revision=stored.revision, route=result.route
                 )
             return stored_result(row), True
-
-    def shares_text_with_another_member(self, authorization_id: str) -> bool:
-        """Whether a document of this request says, word for word, what one of another member's earlier request says."""
-        with self.reading() as session:
-            row = self._row(session, authorization_id)
-            wordings = select(DocumentRow.wording).where(
-                DocumentRow.authorization_id == authorization_id, DocumentRow.wording.is_not(None)
-            )
-            others = session.scalars(
-                select(AuthorizationRow.request)
-                .join(DocumentRow, DocumentRow.authorization_id == AuthorizationRow.authorization_id)
-                .where(
-                    AuthorizationRow.tenant == self._tenant,
-                    AuthorizationRow.authorization_id < authorization_id,
-                    DocumentRow.wording.in_(wordings),
-                )
-                .distinct()
-                .limit(_MOST_COMPARED)
-            )
-            own = json.loads(row.request)["member"]
-            return any(json.loads(other)["member"] != own for other in others)
 
     def request(self, authorization_id: str) -> StoredRequest:
         """The stored request with all its documents. Raises UnknownAuthorizationError."""

@@ -25,11 +25,11 @@ from serving.api_keys import Scope
 from serving.app import create_app
 from serving.batch_tables import BatchLineRow, BatchRow, CancellationRow, RequestVersionRow
 from serving.cookies import COOKIE
+from serving.doubts import doubts_of
 from serving.errors import PersonRefusedError, UnknownAuthorizationError, UnknownDocumentError, UnknownPersonError
 from serving.job_tables import JobRow
 from serving.key_store import KeyStore
 from serving.last_looks import looked
-from serving.near_duplicates import has_near_duplicate
 from serving.outbox_tables import WebhookRow
 from serving.people import Person, SignedIn
 from serving.prefer import Preference
@@ -447,8 +447,7 @@ def test_nothing_below_the_pages_opens_another_tenants_case_either(sides: dict[s
         lambda: store.history(case),
         lambda: store.document(case, 1),
         lambda: store.unread_documents(case),
-        lambda: has_near_duplicate(store, case),
-        lambda: store.shares_text_with_another_member(case),
+        lambda: doubts_of(store, case, "advanced_imaging"),
         lambda: own.room.drafts.drafts_of(nurse.person.person_id, case),
         lambda: own.room.drafts.clear(nurse.person.person_id, case, "note"),
         lambda: looked(store, nurse, case, NOW),
