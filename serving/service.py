@@ -48,6 +48,8 @@ from serving.ulid import UlidSource
 
 SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this request.")
 
+FAST_TRACK_OFF = Reason("fast_track_off", "Fast-tracking is switched off for this kind of service.")
+
 NEAR_DUPLICATE = Reason(
     CODE,
     "The same or a related service was requested for the same member before; a nurse compares the two.",
