@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import String, bindparam, false, func, select
+from sqlalchemy import BindParameter, bindparam, false, func, select
 from sqlalchemy.orm import Session, aliased
 
 from serving.case_standing import case_row
@@ -51,8 +51,8 @@ def _is_of_another(session: Session, row: AuthorizationRow, asked: dict[str, str
 
 
 # Built once: SQLAlchemy takes as long to put a statement together as a database to answer it.
-_TENANT = bindparam("tenant", type_=String)
-_CASE = bindparam("case", type_=String)
+_TENANT: BindParameter[str] = bindparam("tenant")
+_CASE: BindParameter[str] = bindparam("case")
 _own = aliased(DocumentRow)
 _shared = (
     select(AuthorizationRow.request)
