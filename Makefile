@@ -66,7 +66,7 @@ format: $(READY) ## bring the code into shape
 
 lock: $(READY) ## renew requirements.lock and the container's from pyproject.toml (needs uv on the PATH)
 	$(COMPILE) --extra training --group dev --group browser -o requirements.lock
-	$(COMPILE) --extra postgresql -o docs/deploy/requirements.lock
+	$(COMPILE) --extra postgresql --extra tracing -o docs/deploy/requirements.lock
 
 clean: ## remove the environment and everything the demo made
 	rm -rf $(VENV) .greenlane build *.egg-info

@@ -64,6 +64,7 @@ from serving.sight_rate import SightRate
 from serving.sign_in_limit import SignInLimit
 from serving.store import Store
 from serving.tenant_rooms import TenantRooms
+from serving.tracing import Tracing
 from serving.triage_pool import TriagePool
 from serving.webhook_address import AddressRule
 from serving.workers import Workers
@@ -86,7 +87,7 @@ def create_app(
     """
     refuse_calls_without_keys(settings)
     store = Store.open(settings.database_url, migrate_always=migrate, envelope=envelope_of(settings))
-    metrics = Metrics()
+    metrics = Metrics(Tracing.of(settings))
     documents = ReadingPool.of(settings)
     reading = _reading(settings, triage, metrics)
     queue = JobQueue(store)
@@ -198,6 +199,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if delivering is not None:
         delivering.join(timeout=30)
     app.state.store.close()
+    app.state.metrics.close()
 
 
 def _deliver(deliverer: Deliverer | None, stopping: threading.Event) -> threading.Thread | None:

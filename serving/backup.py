@@ -87,7 +87,11 @@ def restore(file: Path, url: str, *, replace: bool, now: datetime) -> Restored:
 
 def _sqlite_file(url: str) -> Path:
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    if (
+        parsed.get_backend_name() != "sqlite"
+        or not parsed.database
+        or parsed.database.startswith((":memory:", "file:"))
+    ):
         raise BackupError("this is for a SQLite file; back up PostgreSQL with pg_dump (docs/operations.md)")
     return Path(parsed.database)
 

@@ -106,7 +106,7 @@ async def _looking_through(room: ReadRoom) -> Batches:
     return room.batches
 
 
-def once(
+async def once(
     room: SubmitRoom,
     idempotency_key: Annotated[
         str | None, Header(description="Any text of your own: the same call with the same key is done once.")

@@ -278,6 +278,10 @@ def _certificate_end(settings: Settings) -> datetime | None:
 
 def _sqlite_file(settings: Settings) -> Path | None:
     parsed = make_url(settings.database_url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    if (
+        parsed.get_backend_name() != "sqlite"
+        or not parsed.database
+        or parsed.database.startswith((":memory:", "file:"))
+    ):
         return None
     return Path(parsed.database)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.metrics import Metrics
 from serving.problems import foreign_site, internal_error
 from serving.request_id import REQUEST_ID_HEADER, during_request, request_id_of
+from serving.tracing import OpenSpan
 from serving.ulid import is_ulid
 
 CONTENT_SECURITY_POLICY = (
@@ -32,6 +33,13 @@ CLIENT_LEFT = 499
 HTTPS_ONLY = "max-age=31536000"
 """Strict-Transport-Security (RFC 6797) where browsers come by https: a year, this host alone."""
 
+_SPAN_NAMES = {
+    "method": "http.request.method",
+    "route": "http.route",
+    "status": "http.response.status_code",
+    "authorization_id": "greenlane.authorization_id",
+}
+
 _log = logging.getLogger("greenlane.access")
 
 
@@ -47,11 +55,13 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = request_id_of(Headers(scope=scope).get(REQUEST_ID_HEADER))
-        with during_request(request_id):
-            await self._answer(scope, receive, send, request_id)
+        headers = Headers(scope=scope)
+        request_id = request_id_of(headers.get(REQUEST_ID_HEADER))
+        with during_request(request_id), self._metrics.request_span(headers.get("traceparent")) as span:
+            span.say({"greenlane.request_id": request_id})
+            await self._answer(scope, receive, send, request_id, span)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str, span: OpenSpan) -> None:
         begin = time.perf_counter()
         status = 0
         location: str | None = None
@@ -88,8 +98,14 @@ class Gate:
             seconds = time.perf_counter() - begin
             path = _template(scope)
             self._metrics.time_http(scope["method"], path, status, seconds)
-            fields = {"method": scope["method"], "route": path, "status": status, "ms": round(seconds * 1000, 1)}
-            fields |= _authorization(scope, location)
+            fields: dict[str, str | int | float] = {
+                "method": scope["method"],
+                "route": path,
+                "status": status,
+                "ms": round(seconds * 1000, 1),
+                **_authorization(scope, location),
+            }
+            span.say({said: fields[name] for name, said in _SPAN_NAMES.items() if name in fields})
             line = (scope["method"], path, status, seconds * 1000)
             _log.info("%s %s %d %.0f ms", *line, extra={"event": "answered", **fields})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -15,6 +15,7 @@ from models.types import ModelReference, Route, TriageResult
 from models.versions import pipeline_version
 from serving.errors import StoreUnavailableError
 from serving.jobs import QueueDepth
+from serving.tracing import OpenSpan, Tracing
 
 _ATTEMPTS = ("done", "put_off", "handed_back", "dead")
 STAGES = ("parse", "store", "documents", "read", "keep")
@@ -51,7 +52,8 @@ class _QueueGauges(Collector):
 class Metrics:
     """One registry per application, so that two in a process do not add up."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracing: Tracing | None = None) -> None:
+        self._tracing = tracing or Tracing()
         self._registry = CollectorRegistry()
         self._routed = Counter("greenlane_triaged", "Results stored, by route.", ["route"], registry=self._registry)
         self._reasons = Counter(
@@ -135,12 +137,21 @@ class Metrics:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Record how long what happens inside takes, also where it fails; ``name`` is one of STAGES."""
+        """Record how long what happens inside takes, also where it fails, and trace it; ``name`` is one of STAGES."""
         begin = time.perf_counter()
         try:
-            yield
+            with self._tracing.span(name):
+                yield
         finally:
             self._stages.labels(name).observe(time.perf_counter() - begin)
+
+    def request_span(self, traceparent: str | None) -> AbstractContextManager[OpenSpan]:
+        """Trace the answer to one HTTP request."""
+        return self._tracing.span("request", traceparent=traceparent)
+
+    def close(self) -> None:
+        """Send what is left of the traces."""
+        self._tracing.close()
 
     def count_attempt(self, end: str) -> None:
         """Count an attempt that ended: ``done``, ``put_off``, ``handed_back`` or ``dead``."""

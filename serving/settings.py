@@ -42,6 +42,12 @@ class Settings(BaseModel):
         title="GREENLANE_LOG_FORMAT",
         description="How lines of the log look: `text` for people, `json` for what collects them (docs/operations.md).",
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        title="GREENLANE_OTLP_ENDPOINT",
+        description="Where traces are sent by OTLP over http, such as http://collector:4318; not set: there are none.",
+    )
     port: int = Field(
         default=8000, ge=0, le=65535, title="GREENLANE_PORT", description="Port `greenlane serve` listens on."
     )

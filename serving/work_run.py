@@ -15,6 +15,7 @@ from serving.service import AuthorizationService
 from serving.settings import load_settings
 from serving.stderr_log import log_to_stderr
 from serving.store import Store
+from serving.tracing import Tracing
 from serving.triage_pool import TriagePool, default_processes
 from serving.workers import Workers
 
@@ -30,7 +31,7 @@ def work(*, once: bool, processes: int | None) -> int:
     log_to_stderr(settings.log_format)
     store = Store.open(settings.database_url, envelope=envelope_of(settings))
     store.check()
-    metrics = Metrics()
+    metrics = Metrics(Tracing.of(settings))
     count = processes or settings.readers or default_processes()
     documents = ReadingPool.of(settings)
     readers = TriagePool(settings, processes=count, timed=metrics.time_triage)
@@ -68,4 +69,5 @@ def work(*, once: bool, processes: int | None) -> int:
         delivering.join(settings.stop_seconds)
     workers.stop(settings.stop_seconds)
     store.close()
+    metrics.close()
     return workers.taken

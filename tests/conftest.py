@@ -13,12 +13,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from serving.store import Store
 
 # Two test processes on two cores: scikit-learn's own threads would fight each other and take thirty times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How fast a machine makes examples says nothing about what they show.
+settings.register_profile("greenlane", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("greenlane")
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 

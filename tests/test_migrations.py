@@ -27,6 +27,7 @@ from serving.api_keys import Scope
 from serving.app import create_app
 from serving.database import migration_config, open_engine
 from serving.erasing import apply_retention
+from serving.errors import StoreUnavailableError
 from serving.key_store import KeyStore
 from serving.last_looks import looked
 from serving.legal_holds import place_hold
@@ -35,6 +36,7 @@ from serving.roles import Role
 from serving.saved_views import save_view
 from serving.settings import Settings
 from serving.sign_in_limit import SignInLimit
+from serving.store import Store
 from serving.tables import Base
 from serving.trail_chain import verify
 from serving.webhook_address import AddressRule
@@ -180,6 +182,19 @@ def test_a_database_of_every_older_schema_comes_up_with_its_data_and_works(
         with store.reading() as session:
             assert "default" in session.scalars(select(Base.metadata.tables["tenants"].c.tenant)).all()
         store.close()
+
+
+def test_a_version_stays_ready_on_a_newer_schema_and_is_not_on_an_older_one(url: str) -> None:
+    store = Store(open_engine(url))
+    for revision, ready in (("0099", True), (REVISIONS[0], True), (REVISIONS[1], False)):
+        with store.writing() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        if ready:
+            store.check()
+        else:
+            with pytest.raises(StoreUnavailableError, match="another schema"):
+                store.check()
+    store.close()
 
 
 # For every migration after this one: it runs while the version of greenlane before it still serves (docs/operations.md).

@@ -85,7 +85,9 @@ def test_the_receivers_of_the_guide_take_what_is_signed_and_refuse_everything_el
 
 def test_the_five_lines_of_the_client_work(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     five, following = blocks(CLIENT, "python")
-    exec(five.replace("https://greenlane.example.org", url), {"request": request_body("PA-docs")})  # noqa: S102
+    # The service of this test is for this machine alone and wants no key.
+    here = re.sub(r", key=\"[^\"]*\"", "", five.replace("https://greenlane.example.org", url))
+    exec(here, {"request": request_body("PA-docs")})  # noqa: S102
     assert capsys.readouterr().out.startswith("fast_track ['Every criterion")
     with Greenlane(url) as client:
         exec(following, {"client": client, "cursor": None})  # noqa: S102
