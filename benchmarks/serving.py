@@ -19,6 +19,7 @@ import http.client
 import json
 import os
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -347,6 +348,8 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
     options.model_dir = options.model_dir.resolve()
+    # Ended from outside, it still takes the service and the database with it.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     found = []
     with tempfile.TemporaryDirectory() as temporary:
         for database in options.databases:
