@@ -335,12 +335,18 @@ def to_documents(bodies: Sequence[DocumentBody]) -> tuple[Document, ...]:
 
 
 def to_request(body: RequestBody, *, now: datetime.datetime) -> AuthorizationRequest:
-    """The frozen request of a validated body; ``now`` (timezone-aware) stands in for a missing ``received_at``."""
+    """The frozen request of a validated body; ``now`` (timezone-aware) stands in for a missing ``received_at``.
+
+    Raises RequestRefusedError for a ``received_at`` that is outside the calendar in UTC.
+    """
     return _request(body, to_documents(body.documents), now)
 
 
 def _request(body: UpdateBody, documents: tuple[Document, ...], now: datetime.datetime) -> AuthorizationRequest:
-    received = (body.received_at or now).astimezone(UTC)
+    try:
+        received = (body.received_at or now).astimezone(UTC)
+    except OverflowError:
+        raise RequestRefusedError((("received_at", "is too far from now"),)) from None
     return AuthorizationRequest(
         external_id=body.external_id,
         review_type=body.review_type,

@@ -301,7 +301,8 @@ def test_every_member_stands_in_one_split_and_splits_follow_each_other_in_time(
         splits[case.member].add(case.split)
         times[case.split].append(datetime.fromisoformat(case.request["received_at"]))
     assert all(len(names) == 1 for names in splits.values())
-    order = [times[name] for name in SPLIT_SHARES]
+    # Of few cases a small split may get none.
+    order = [times[name] for name in SPLIT_SHARES if times[name]]
     assert all(max(earlier) < min(later) for earlier, later in pairwise(order))
 
 
