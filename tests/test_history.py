@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from history_files import BEGIN, row, rows, stamp, written
-from hypothesis import given, reject, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from models.decisions import HISTORY_COLUMNS
@@ -281,8 +281,15 @@ def test_the_fast_lane_s_own_error_is_read_off_its_audit(history: Path) -> None:
     assert np.mean([1 - case.label for case in audited]) == pytest.approx(0.05)
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 300), st.booleans()), min_size=30, max_size=80))
-@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 300), st.floats(0, 300), st.booleans()),
+        min_size=60,
+        max_size=140,
+        unique_by=lambda one: one[1],
+    )
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_every_member_stands_in_one_split_and_splits_follow_each_other_in_time(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[int, float, bool]]
 ) -> None:
