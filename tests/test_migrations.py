@@ -6,6 +6,7 @@ The data are made by the service itself, so every table holds what it holds in u
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -22,9 +23,12 @@ from serving_cases import always, request_body
 from signing_in import add_person, sign_in_again
 from sqlalchemy import inspect, select, text
 
+from models.clock_events import UrgencyChanged
 from models.types import Route
 from serving.api_keys import Scope
 from serving.app import create_app
+from serving.case_clock import keep_event
+from serving.case_standing import case_row
 from serving.database import migration_config, open_engine
 from serving.erasing import apply_retention
 from serving.errors import StoreUnavailableError
@@ -52,6 +56,9 @@ UNFILLED = {"data_keys"}
 """Holds rows where values are sealed, and then the schema does not go back at all (tests/test_sealing.py)."""
 MADE_AGAIN = {("authorizations", "changed_at"), ("authorizations", "work"), ("authorizations", "family")}
 """Columns that a migration fills as well as it can: with when the case came, whether it was fast-tracked, nothing."""
+
+STANDS_OTHERWISE = {"0011": {("authorizations", "work")}}
+"""What a step back says in other words: a cancelled case was a withdrawn one."""
 
 Rows = dict[str, list[Mapping[str, Any]]]
 
@@ -89,11 +96,26 @@ def filled(url: str, tmp_path: Path) -> str:
     closed_case(client, "PA-old")
     assert sum(each.cases for each in apply_retention(store, {"": 1}, by="Ann", now=NOW + timedelta(days=800))) == 1
     Outbox(store).release(now=datetime.now(UTC) + timedelta(hours=1))
-    client.post("/v1/authorizations", json=request_body("PA-2"))
+    _change_and_take_back(client, store)
     store.close()
     rows = rows_of(url)
     assert {name for name in Base.metadata.tables if not rows[name]} == UNFILLED
     return case
+
+
+def _change_and_take_back(client: TestClient, store: Store) -> None:
+    """What an intake system does with requests after it sent them, and what moves a clock."""
+    sent = client.post("/v1/authorizations", json=request_body("PA-2"), headers={"idempotency-key": "once"}).json()
+    changed = request_body("PA-2", urgency="expedited")
+    del changed["documents"]
+    assert client.put(f"/v1/authorizations/{sent['authorization_id']}", json=changed).status_code == 200
+    with store.writing() as session:
+        row = case_row(session, store.tenant, sent["authorization_id"], to_change=True)
+        keep_event(session, row, UrgencyChanged(NOW, "standard"), now=NOW)
+    assert client.post("/v1/batches", content=json.dumps(request_body("PA-3"))).status_code == 202
+    other = client.post("/v1/authorizations", json=request_body("PA-4")).json()
+    address = f"/v1/authorizations/{other['authorization_id']}/cancellation"
+    assert client.post(address, json={"reason": "entered_in_error"}).status_code == 200
 
 
 def rows_of(url: str) -> Rows:
@@ -156,7 +178,7 @@ def test_each_step_back_keeps_what_stays_and_loses_what_the_operations_page_says
     for revision in REVISIONS[1:]:
         migrate(url, revision, back=True)
         after = rows_of(url)
-        assert differences(before, after) == [], revision
+        assert differences(before, after, besides=STANDS_OTHERWISE.get(revision, set())) == [], revision
         assert set(re.findall(r"`([a-z_.]+)`", documented[revision])) == lost_between(before, after), revision
         before = after
     migrate(url, "base", back=True)
