@@ -23,6 +23,8 @@ from serving.outbox_tables import DeliveryRow, EventRow, WebhookRow
 from serving.roles import Role
 from serving.settings import Settings
 from serving.store import Store
+from serving.tenant_store import TenantStore
+from serving.webhook_address import AddressRule
 from serving.webhooks import Webhooks
 
 DAYS_AGO = datetime.now(UTC) - timedelta(days=2)
@@ -74,7 +76,7 @@ def fail_for_a_day(client: TestClient, store: Store, settings: Settings) -> Deli
 def test_the_page_shows_what_failed_by_our_ids_alone_and_sends_it_again(
     client: TestClient, store: Store, settings: Settings, receiver: Receiver
 ) -> None:
-    _, secret = Webhooks(store, client.app.state.webhooks._rule).add(receiver.url, [], created_by="t", now=DAYS_AGO)
+    _, secret = Webhooks(store, AddressRule.of(settings)).add(receiver.url, [], created_by="t", now=DAYS_AGO)
     deliverer = fail_for_a_day(client, store, settings)
     form_token = sign_in(client, Role.ADMINISTRATOR).form_token
     page = client.get("/webhooks").text
@@ -146,6 +148,8 @@ def test_the_command_line_keeps_webhooks(
         assert failed[1] == session.scalars(select(EventRow.event_id)).one()
     assert run("redeliver", webhook_id).startswith("1 delivery queued")
     assert run("redeliver", webhook_id).startswith("0 deliveries queued")
+    assert run("list", "--tenant", "other", code=2).endswith("prints them\n")
+    TenantStore(store).add("other", "Other", now=DAYS_AGO)
     assert run("list", "--tenant", "other") == ""
     assert run("remove", webhook_id).strip() == f"{webhook_id}: removed"
     assert run("list") == ""
