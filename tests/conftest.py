@@ -46,26 +46,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what opens a database, and leave out what only a SQLite file has where there is none.
-
-    Of a fast test that is there for either database each run takes its own half; both runs belong to what CI does.
-    """
+    """Mark what opens a database, and leave out what only a SQLite file has where there is none."""
     on_sqlite = config.getoption("database") == "sqlite"
-    of_other_run = []
     for item in items:
         module = getattr(item, "module", None)
-        store = getattr(item, "callspec", None) and item.callspec.params.get("any_store")  # type: ignore[attr-defined]  # parametrized ones have it
         # Every test in a browser has a server.
-        if item.get_closest_marker("browser") or store or (module and _gets_databases(module, set())):
+        if item.get_closest_marker("browser") or (module and _gets_databases(module, set())):
             item.add_marker("database")
-        if store and not item.get_closest_marker("slow") and (store == "sqlite") != on_sqlite:
-            of_other_run.append(item)
         if not on_sqlite and item.get_closest_marker("sqlite_only"):
             item.add_marker(pytest.mark.skip(reason="about SQLite alone"))
-    if of_other_run:
-        config.hook.pytest_deselected(items=of_other_run)
-        left_out = set(of_other_run)
-        items[:] = [item for item in items if item not in left_out]
 
 
 def _gets_databases(module: ModuleType, seen: set[str]) -> bool:

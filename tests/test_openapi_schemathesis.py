@@ -6,11 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from running_server import ROOT, RunningServer
+
+from serving.api_keys import Scope
+from serving.key_store import KeyStore
+from serving.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +24,12 @@ SECONDS = 100
 
 def test_nothing_that_is_sent_is_answered_otherwise_than_documented(tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="needs the package schemathesis")
-    server = RunningServer(tmp_path)
+    server = RunningServer(tmp_path, GREENLANE_API_KEYS="required", GREENLANE_REQUESTS_PER_MINUTE="0")
+    store = Store.open(server.database_url)
+    made = KeyStore(store).add(
+        "schemathesis", store.tenant, list(Scope), created_by="a test", now=datetime.now(UTC)
+    )
+    store.close()
     server.start()
     try:
         # The command of CONTRIBUTING.md, for a shorter time; schemathesis.toml says which answers are checked.
@@ -27,6 +37,7 @@ def test_nothing_that_is_sent_is_answered_otherwise_than_documented(tmp_path: Pa
             [
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "tests" / "schemathesis.toml")),
                 *("run", f"{server.url}/openapi.json", "--max-time", str(SECONDS), "--no-color"),
+                *("-H", f"Authorization: Bearer {made.token}"),
             ],
             # Its folder of what it keeps between runs comes to lie here.
             cwd=tmp_path,
