@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Intake:
         self._services = [Greenlane(url, timeout=60, attempts=1) for url in urls]
         self._plan = plan
         self._nurse = nurse
-        self._chance = random.Random(plan.seed)  # noqa: S311  (the same trial every time)
+        self._chance = random.Random(plan.seed)
         numbers = list(range(plan.requests))
         # The same request a second time soon after: while the first may still be under way.
         self._tasks = iter([n for number in numbers for n in self._once_or_twice(number)])
@@ -121,7 +122,7 @@ class Intake:
                 dice = self._chance.random()
             if number is None:
                 return
-            answer = self._until_acknowledged(lambda service, n=number: service.submit(body_of(n)))  # type: ignore[misc]
+            answer = self._until_acknowledged(partial(_submit, number))
             if answer is None:
                 continue
             with self._lock:
@@ -191,6 +192,10 @@ class Nurse:
             return False
 
 
+def _submit(number: int, service: Greenlane) -> Answer:
+    return service.submit(body_of(number))
+
+
 def body_of(number: int) -> dict[str, Any]:
     """A short request with a member of its own; every second is long enough to be left to a worker."""
     note = f"{_WORD_OF_NOTES} visit {number}. " + _SENTENCE.format(weeks=number % 20, therapy=number % 9)
@@ -208,7 +213,7 @@ class Killer:
     def __init__(self, processes: list[Supervised], plan: Plan) -> None:
         self._processes = processes
         self._every = plan.kill_every
-        self._chance = random.Random(plan.seed)  # noqa: S311  (the same trial every time)
+        self._chance = random.Random(plan.seed)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.kills: Counter[str] = Counter()
@@ -245,7 +250,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = lambda _line: Non
     began = time.monotonic()
     with own_postgresql() as database:
         store = Store.open(database.url, migrate_always=True)
-        receiver = FlakyReceiver(plan.failing, random.Random(plan.seed))  # noqa: S311  (the same trial every time)
+        receiver = FlakyReceiver(plan.failing, random.Random(plan.seed))
         now = datetime.now(UTC)
         hooks = Webhooks(store, AddressRule(frozenset(), loopback=True))
         _, receiver.secret = hooks.add(receiver.url, [], created_by="chaos", now=now)

@@ -31,7 +31,7 @@ class FlakyReceiver:
         self._failing = failing
         self._chance = chance
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hooks"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -55,26 +55,27 @@ class FlakyReceiver:
             self.taken.append(event)
             return 204
 
-    def _handler(receiver) -> type[BaseHTTPRequestHandler]:  # noqa: N805  the handler has a self of its own
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
-                length = int(self.headers.get("content-length", "0"))
-                body = self.rfile.read(length)
-                if len(body) < length:
-                    # Whoever called died in the middle of its own words.
-                    self.close_connection = True
-                    return
-                status = receiver.hear({name.lower(): value for name, value in self.headers.items()}, body)
-                if status == 0:
-                    self.close_connection = True
-                    return
-                self.send_response(status)
-                self.send_header("content-length", "0")
-                self.end_headers()
+def _handler(receiver: FlakyReceiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
+        def do_POST(self) -> None:
+            length = int(self.headers.get("content-length", "0"))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # Whoever called died in the middle of its own words.
+                self.close_connection = True
+                return
+            status = receiver.hear({name.lower(): value for name, value in self.headers.items()}, body)
+            if status == 0:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
 
-        return Handler
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler

@@ -149,7 +149,7 @@ def linearity(notes: Path, pages: int) -> dict[str, float]:
 
 
 def _invented_words(seed: int) -> Iterator[str]:
-    source = random.Random(seed)  # noqa: S311  # the same words every time; nothing secret
+    source = random.Random(seed)
     while True:
         yield "".join(source.choices(_SYLLABLES, k=4))
 

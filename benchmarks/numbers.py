@@ -44,7 +44,7 @@ REASONS = ("criteria_not_documented", "score_below_threshold", "criteria_conflic
 
 def fill(store: Store, cases: int, now: datetime, *, seed: int = 7) -> None:
     """Make up the cases of DAYS days, most of them decided, two actions a case on average."""
-    chance = random.Random(seed)  # noqa: S311  (made-up cases)
+    chance = random.Random(seed)
     people = [_person(number, now) for number in range(NURSES)]
     rows: dict[Any, list[dict[str, Any]]] = {
         model: [] for model in (PersonRow, AuthorizationRow, ResultRow, CaseActionRow, TrailRow)

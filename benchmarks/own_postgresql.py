@@ -15,7 +15,7 @@ class OwnPostgresql:
     """A running server. ``url`` is SQLAlchemy's, of its empty database."""
 
     def __init__(self, folder: Path) -> None:
-        import pgserver  # type: ignore[import-untyped]  # the wheel carries no types
+        import pgserver
 
         self._pg_ctl: Any = pgserver.pg_ctl
         self._server: Any = pgserver.get_server(folder, cleanup_mode="delete")

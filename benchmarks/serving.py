@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Notes:
     def __init__(self, pages: int, texts: Sequence[str]) -> None:
         self._pages = pages
         self._lines = [line for text in texts for line in text.splitlines() if line.strip()]
-        self._chance = random.Random(pages)  # noqa: S311  (the same notes every time)
+        self._chance = random.Random(pages)
         self._numbers = count()
         self._lock = threading.Lock()
 
@@ -206,9 +207,9 @@ def alone(notes: Notes, port: int, reader: Reader, requests: int) -> tuple[list[
         request = _parsed(body)
         # By turns which comes first: neither finds what the other left in the processor's caches.
         if number % 2:
-            answer, reading = caller.send(sent), _timed(lambda r=request: reader.triage(r))  # type: ignore[misc]
+            answer, reading = caller.send(sent), _timed(partial(reader.triage, request))
         else:
-            reading, answer = _timed(lambda r=request: reader.triage(r)), caller.send(sent)  # type: ignore[misc]
+            reading, answer = _timed(partial(reader.triage, request)), caller.send(sent)
         if number >= 2:
             answers.append(answer)
             readings.append(reading)

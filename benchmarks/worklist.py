@@ -77,7 +77,7 @@ def main() -> int:
 
 def fill(store: Store, cases: int, people: Sequence[Person]) -> None:
     """Insert open cases and a tenth as many of every other status; the first person has looked at some."""
-    chance = random.Random(6)  # noqa: S311  (the same cases every time)
+    chance = random.Random(6)
     next_id = UlidSource()
     now = datetime.now(UTC)
     works = [Work.OPEN] * cases + [work for work in Work if work is not Work.OPEN for _ in range(cases // 10)]

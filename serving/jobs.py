@@ -78,26 +78,16 @@ class QueueDepth:
     oldest: datetime | None
 
 
-def add_job(
-    session: Session,
-    tenant: str,
-    authorization_id: str,
-    revision: int,
-    *,
-    urgency: str,
-    due_at: datetime,
-    leased_by: str | None,
-    now: datetime,
-) -> None:
-    """Add the job of a revision in the caller's transaction; whoever is named in ``leased_by`` holds it already.
+def add_job(session: Session, row: AuthorizationRow, *, leased_by: str | None, now: datetime) -> None:
+    """Add the job of the revision that the case is at, in the caller's transaction; ``leased_by`` holds it already.
 
     What waited for an earlier revision of the request is over.
     """
-    if revision > 1:
+    if row.revision > 1:
         session.execute(
             update(JobRow)
             .where(
-                JobRow.authorization_id == authorization_id,
+                JobRow.authorization_id == row.authorization_id,
                 JobRow.ended_at.is_(None),
                 JobRow.state == JobState.WAITING.value,
             )
@@ -105,13 +95,13 @@ def add_job(
         )
     session.add(
         JobRow(
-            tenant=tenant,
+            tenant=row.tenant,
             kind=TRIAGE,
-            authorization_id=authorization_id,
-            revision=revision,
+            authorization_id=row.authorization_id,
+            revision=row.revision,
             state=(JobState.LEASED if leased_by else JobState.WAITING).value,
-            priority=0 if urgency == "expedited" else 1,
-            due_at=due_at,
+            priority=0 if row.urgency == "expedited" else 1,
+            due_at=row.due_at,
             attempts=1 if leased_by else 0,
             run_after=now + LEASE if leased_by else now,
             leased_by=leased_by,
@@ -254,16 +244,7 @@ class JobQueue:
         with self._store.writing() as session:
             rows = session.scalars(orphans.with_for_update(skip_locked=True)).all()
             for row in rows:
-                add_job(
-                    session,
-                    row.tenant,
-                    row.authorization_id,
-                    row.revision,
-                    urgency=row.urgency,
-                    due_at=row.due_at,
-                    leased_by=None,
-                    now=now,
-                )
+                add_job(session, row, leased_by=None, now=now)
         if rows:
             _log.warning("%d requests waited without a job; they have one now", len(rows))
             self.announce()

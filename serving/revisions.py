@@ -28,22 +28,8 @@ def begin_revision(session: Session, row: AuthorizationRow, *, leased_by: str | 
     row.second_look = row.second_look or row.work == Work.DECIDED
     row.work = Work.OPEN.value
     session.flush()
-    add_job_of(session, row, leased_by=leased_by, now=now)
+    add_job(session, row, leased_by=leased_by, now=now)
     return row.revision
-
-
-def add_job_of(session: Session, row: AuthorizationRow, *, leased_by: str | None, now: datetime) -> None:
-    """Add the job of the revision that the row is at, in the caller's transaction."""
-    add_job(
-        session,
-        row.tenant,
-        row.authorization_id,
-        row.revision,
-        urgency=row.urgency,
-        due_at=row.due_at,
-        leased_by=leased_by,
-        now=now,
-    )
 
 
 def refuse_if_cancelled(row: AuthorizationRow) -> None:

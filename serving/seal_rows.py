@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from serving.all_tables import all_tables
 from serving.sealed_types import SEALED, SealedBytes, SealedText
 from serving.store import Store
-from serving.tables import Base
 
 ROWS_AT_ONCE = 100
 """Rows rewritten in one transaction; somebody who triages meanwhile waits for one of them at most."""
@@ -45,7 +45,7 @@ def sealed_columns() -> dict[Table, tuple[Column[Any], ...]]:
     """Every column that can be sealed, by its table."""
     found = {
         table: tuple(column for column in table.columns if isinstance(column.type, SealedBytes | SealedText))
-        for table in Base.metadata.sorted_tables
+        for table in all_tables().sorted_tables
     }
     return {table: columns for table, columns in found.items() if columns}
 

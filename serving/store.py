@@ -19,8 +19,6 @@ from sqlalchemy import Engine, func, literal, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-import serving.batch_tables
-import serving.key_tables  # noqa: F401  (their tables belong to the schema)
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
@@ -39,10 +37,10 @@ from serving.errors import (
     UnknownDocumentError,
 )
 from serving.events import EventKind, record_event
-from serving.jobs import end_job
+from serving.jobs import add_job, end_job
 from serving.new_request import NewRequest
 from serving.records import ReceivedDocument, wording_of
-from serving.revisions import add_job_of, begin_revision, refuse_if_cancelled
+from serving.revisions import begin_revision, refuse_if_cancelled
 from serving.sealed_types import seal_with
 from serving.stored_case import (
     CaseStatus,
@@ -246,7 +244,7 @@ class Store:
         session.add(row)
         session.flush()
         _add_documents(session, new.authorization_id, new.documents, first_position=0, revision=1, now=now)
-        add_job_of(session, row, leased_by=lease_for(request), now=now)
+        add_job(session, row, leased_by=lease_for(request), now=now)
         session.flush()
         return row, True
 

@@ -115,9 +115,9 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
     """An empty store, once on each database."""
     from sqlalchemy import text
 
+    from serving.all_tables import all_tables
     from serving.key_tables import TenantRow
     from serving.store import Store
-    from serving.tables import Base
 
     if request.param == "sqlite":
         store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
@@ -125,7 +125,7 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
         store = Store.open(request.getfixturevalue("postgresql"), migrate_always=True)
         with store.writing() as session:
             session.execute(text("ALTER TABLE trail DISABLE TRIGGER ALL"))
-            session.execute(text(f"TRUNCATE {', '.join(Base.metadata.tables)} CASCADE"))
+            session.execute(text(f"TRUNCATE {', '.join(all_tables().tables)} CASCADE"))
             session.add(TenantRow(tenant="default", display_name="Default", created_at=datetime.now(UTC), active=True))
     yield store
     store.close()

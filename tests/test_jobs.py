@@ -117,7 +117,7 @@ def test_where_the_job_cannot_be_stored_the_request_is_not_either(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no job")
 
-    monkeypatch.setattr("serving.revisions.add_job", fail)
+    monkeypatch.setattr("serving.store.add_job", fail)
     with pytest.raises(RuntimeError, match="no job"):
         accept(store)
     assert store.cases(limit=1) == ()

@@ -25,6 +25,7 @@ from sqlalchemy import inspect, select, text
 
 from models.clock_events import UrgencyChanged
 from models.types import Route
+from serving.all_tables import all_tables
 from serving.api_keys import Scope
 from serving.app import create_app
 from serving.case_clock import keep_event
@@ -41,7 +42,6 @@ from serving.saved_views import save_view
 from serving.settings import Settings
 from serving.sign_in_limit import SignInLimit
 from serving.store import Store
-from serving.tables import Base
 from serving.trail_chain import verify
 from serving.webhook_address import AddressRule
 from serving.webhooks import Webhooks
@@ -99,7 +99,7 @@ def filled(url: str, tmp_path: Path) -> str:
     _change_and_take_back(client, store)
     store.close()
     rows = rows_of(url)
-    assert {name for name in Base.metadata.tables if not rows[name]} == UNFILLED
+    assert {name for name in all_tables().tables if not rows[name]} == UNFILLED
     return case
 
 
@@ -202,7 +202,7 @@ def test_a_database_of_every_older_schema_comes_up_with_its_data_and_works(
         assert client.post("/v1/authorizations", json=request_body(f"PA-new-{number}")).status_code == 201
         assert verify(store).first is None
         with store.reading() as session:
-            assert "default" in session.scalars(select(Base.metadata.tables["tenants"].c.tenant)).all()
+            assert "default" in session.scalars(select(all_tables().tables["tenants"].c.tenant)).all()
         store.close()
 
 

@@ -29,6 +29,7 @@ from features.request import parse_request
 from features.types import AuthorizationRequest, Document
 from models.result import result_to_json, trace_to_json
 from models.types import Route
+from serving.all_tables import all_tables
 from serving.app import create_app
 from serving.cli import app
 from serving.correction_export import export_corrections
@@ -43,7 +44,6 @@ from serving.seal_rows import counts, rewrite, sealed_columns
 from serving.sealed_types import PLAIN, SEALED, SealedBytes, SealedText, seal_with
 from serving.settings import Settings
 from serving.store import Store
-from serving.tables import Base
 from serving.trail_chain import verify
 from serving.ulid import UlidSource
 
@@ -82,7 +82,7 @@ def _empty(url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE trail DISABLE TRIGGER ALL"))
         # The default tenant was put there by the migration; nobody of a tenant that is not there is signed in.
-        filled = [table for table in Base.metadata.tables if table != "tenants"]
+        filled = [table for table in all_tables().tables if table != "tenants"]
         connection.execute(text(f"TRUNCATE {', '.join(filled)} CASCADE"))
     engine.dispose()
 
@@ -409,7 +409,7 @@ def test_every_column_of_free_text_is_one_that_is_sealed() -> None:
     }
     found = {
         f"{table.name}.{column.name}"
-        for table in Base.metadata.sorted_tables
+        for table in all_tables().sorted_tables
         for column in table.columns
         if str(column.type) in ("TEXT", "BLOB") and column not in sealed_columns().get(table, ())
     }
@@ -499,7 +499,7 @@ def _everything(store: Store) -> str:
     with store.engine.connect() as connection:
         rows = [
             connection.execute(text(f"SELECT * FROM {table}")).all()  # noqa: S608
-            for table in Base.metadata.tables
+            for table in all_tables().tables
         ]
     return repr(
         [[bytes(value) if isinstance(value, memoryview) else value for value in row] for all_ in rows for row in all_]

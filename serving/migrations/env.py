@@ -2,11 +2,10 @@
 
 from alembic import context
 
-import serving.key_tables  # noqa: F401  (its tables belong to the schema)
-from serving.tables import Base
+from serving.all_tables import all_tables
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True
+    connection=context.config.attributes["connection"], target_metadata=all_tables(), render_as_batch=True
 )
 with context.begin_transaction():
     context.run_migrations()
