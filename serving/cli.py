@@ -432,13 +432,14 @@ def _switch_fast_track(families: list[str], every: bool, *, off: bool, by: str |
     import getpass
 
     from serving.fast_track_output import known_families
+    from serving.fast_track_switches import switch_fast_track
 
     asked = known_families(families, every=every)
     if not why.strip():
         raise typer.BadParameter("must say why", param_hint="--why")
     with _store(tenant) as store:
-        store.switch_fast_track(
-            asked, off=off, switched_by=by or getpass.getuser(), why=" ".join(why.split()), now=datetime.now(UTC)
+        switch_fast_track(
+            store, asked, off=off, switched_by=by or getpass.getuser(), why=" ".join(why.split()), now=datetime.now(UTC)
         )
     for family in asked:
         typer.echo(f"{family}: fast-tracking is {'off' if off else 'on'}")

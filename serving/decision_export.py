@@ -19,6 +19,7 @@ from features.types import Document
 from models.decisions import HISTORY_COLUMNS, Decision, DecisionSource, Outcome
 from models.types import Route
 from serving.errors import ExportError
+from serving.past_decisions import past_cases
 from serving.private_file import private_file
 from serving.records import dumps
 from serving.store import Store
@@ -52,7 +53,7 @@ def export_decisions(store: Store, path: Path, *, since: datetime | None = None)
     cases = undecided = unweighed = 0
     with private_file(path) as file:
         write = _writer(file, path.suffix)
-        for case in store.past_cases(since=since):
+        for case in past_cases(store, since=since):
             row = history_row(case)
             if row["source"] == DecisionSource.BLIND_AUDIT and not row["audit_probability"]:
                 unweighed += 1

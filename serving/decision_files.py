@@ -13,6 +13,7 @@ from features.errors import RequestRefusedError
 from features.request import refusal
 from models.decisions import Decision, DecisionKind, Outcome
 from serving.errors import ServingError
+from serving.past_decisions import record_decision
 from serving.request_files import entries
 from serving.store import Store
 
@@ -48,7 +49,7 @@ def record_decisions(store: Store, names: Sequence[str]) -> Iterator[RecordedLin
         try:
             body = DecisionBody.model_validate(entry.data)
             decision = Decision(body.outcome, body.decided_at, body.decided_by, body.role, body.kind)
-            yield RecordedLine(entry.place, store.record_decision(body.external_id, decision, now=datetime.now(UTC)))
+            yield RecordedLine(entry.place, record_decision(store, body.external_id, decision, now=datetime.now(UTC)))
         except ValidationError as error:
             yield RecordedLine(entry.place, False, _sentences(refusal(error)))
         except ServingError as error:

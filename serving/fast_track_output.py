@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from features.policy import load_policies
 from serving.errors import UnknownFamilyError
+from serving.fast_track_switches import fast_track_switches
 from serving.store import Store
 
 
@@ -26,7 +27,7 @@ def known_families(asked: Sequence[str], *, every: bool) -> tuple[str, ...]:
 
 def switch_lines(store: Store) -> Iterator[str]:
     """Family, on or off, since when, by whom and why, tab-separated: a line for every family."""
-    turned = {switch.family: switch for switch in store.fast_track_switches()}
+    turned = {switch.family: switch for switch in fast_track_switches(store)}
     for family in sorted({policy.family for policy in load_policies().policies} | turned.keys()):
         switch = turned.get(family)
         if switch is None:

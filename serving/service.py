@@ -34,6 +34,7 @@ from serving.errors import (
     ServingError,
     StoreUnavailableError,
 )
+from serving.fast_track_switches import is_fast_track_off
 from serving.jobs import MOST_ATTEMPTS, MOST_LOST, Job, JobQueue
 from serving.json_body import parse_json
 from serving.metrics import Metrics
@@ -401,7 +402,7 @@ class AuthorizationService:
 
     def _switched(self, result: TriageResult) -> TriageResult:
         """The result as the family's switch allows it. Asked of the database each time, so a turn holds at once."""
-        if result.policy is None or not self._store.is_fast_track_off(result.policy.family):
+        if result.policy is None or not is_fast_track_off(self._store, result.policy.family):
             return result
         return to_a_nurse(result, FAST_TRACK_OFF)
 

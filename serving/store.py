@@ -7,23 +7,22 @@ a process that is killed between the two leaves a job that another one takes (se
 from __future__ import annotations
 
 import functools
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Engine, func, literal, select, text, tuple_
+from sqlalchemy import Engine, literal, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
-from models.decisions import Decision, Outcome
 from models.types import DueTime, Route, TriageResult
 from serving.case_clock import information_came, recompute_due
+from serving.case_standing import case_row
 from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine
 from serving.documents.read_document import ReadDocument
@@ -31,9 +30,7 @@ from serving.envelope_keys import EnvelopeKeys
 from serving.errors import (
     CaseCancelledError,
     ContentConflictError,
-    DecisionRefusedError,
     StoreUnavailableError,
-    UnknownAuthorizationError,
     UnknownDocumentError,
 )
 from serving.events import EventKind, record_event
@@ -46,26 +43,21 @@ from serving.stored_case import (
     CaseStatus,
     ListedCase,
     ListPosition,
-    PastCase,
     Received,
     StoredRequest,
     StoredResult,
     UnreadDocument,
     columns_of,
-    decisions_on,
     document_of,
     kept_reading,
     listed_case,
-    past_case,
     refuse_erased,
     stored_request,
     stored_result,
 )
 from serving.tables import (
     AuthorizationRow,
-    DecisionRow,
     DocumentRow,
-    FastTrackSwitchRow,
     ResultRow,
     UtcDateTime,
 )
@@ -98,17 +90,6 @@ def _again_on_conflict(write: Callable[_Parameters, _Found]) -> Callable[_Parame
             return write(*arguments, **named)
 
     return twice
-
-
-@dataclass(frozen=True, slots=True)
-class FastTrackSwitch:
-    """How a service family's switch stands: since when, by whom, why."""
-
-    family: str
-    off: bool
-    switched_by: str
-    why: str
-    switched_at: datetime
 
 
 class Store:
@@ -463,132 +444,8 @@ class Store:
         with self.reading() as session:
             return tuple(listed_case(row) for row in session.scalars(query))
 
-    def record_decision(self, external_id: str, decision: Decision, *, now: datetime) -> bool:
-        """Record what a person decided; the same decision twice is recorded once. Returns whether it is new.
-
-        Raises UnknownAuthorizationError, or DecisionRefusedError where the decision cannot be: an adverse one by
-        someone who is no medical director, one before the request came or in the future, one that overturns nothing.
-        """
-        with self.writing() as session:
-            row = session.scalar(
-                select(AuthorizationRow).where(
-                    AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == external_id
-                )
-            )
-            if row is None:
-                raise UnknownAuthorizationError("external_id: no authorization has this id")
-            refuse_erased(row)
-            earlier = decisions_on(session, row.authorization_id)
-            if decision in earlier:
-                return False
-            if decision.outcome is Outcome.ADVERSE and decision.role != "medical_director":
-                raise DecisionRefusedError("role: only a medical director records an adverse determination")
-            received_at = datetime.fromisoformat(json.loads(row.request)["received_at"])
-            if decision.decided_at < received_at:
-                raise DecisionRefusedError("decided_at: lies before the request was received")
-            if decision.decided_at > now:
-                raise DecisionRefusedError("decided_at: lies in the future")
-            if decision.kind == "overturned":
-                decided = [past.decided_at for past in earlier if past.kind == "decision"]
-                if not decided and row.route != Route.FAST_TRACK.value:
-                    raise DecisionRefusedError("kind: nothing was decided yet that could be overturned")
-                if decided and decision.decided_at < decided[0]:
-                    raise DecisionRefusedError("decided_at: lies before the decision it overturns")
-            session.add(
-                DecisionRow(
-                    authorization_id=row.authorization_id,
-                    kind=decision.kind,
-                    outcome=decision.outcome.value,
-                    decided_at=decision.decided_at,
-                    decided_by=decision.decided_by,
-                    role=decision.role,
-                    recorded_at=now,
-                )
-            )
-            return True
-
-    def past_cases(
-        self, *, since: datetime | None = None, now: datetime | None = None, page: int = 100
-    ) -> Iterator[PastCase]:
-        """Every accepted case with what was decided about it, in the order they came; ``page`` of them at a time. Those
-        whose contents were erased are left out.
-
-        ``since``: only those accepted then or later. What was undone, or by ``now`` (the clock's by default) can still
-        be, is no decision.
-        """
-        now = now or datetime.now(UTC)
-        after: tuple[datetime, str] | None = None
-        while True:
-            query = select(AuthorizationRow).where(
-                AuthorizationRow.tenant == self._tenant, AuthorizationRow.erased_at.is_(None)
-            )
-            if since is not None:
-                query = query.where(AuthorizationRow.accepted_at >= since)
-            if after is not None:
-                query = query.where(
-                    tuple_(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id)
-                    > tuple_(literal(after[0], UtcDateTime), literal(after[1]))
-                )
-            query = query.order_by(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id).limit(page)
-            with self.reading() as session:
-                found = [past_case(session, row, now) for row in session.scalars(query)]
-            yield from found
-            if len(found) < page:
-                return
-            after = (found[-1].accepted_at, found[-1].authorization_id)
-
-    def switch_fast_track(
-        self, families: Sequence[str], *, off: bool, switched_by: str, why: str, now: datetime
-    ) -> None:
-        """Turn the fast lane of service families off or on, all of them or none. What was before stays recorded."""
-        with self.writing() as session:
-            for family in families:
-                session.add(
-                    FastTrackSwitchRow(
-                        tenant=self._tenant,
-                        family=family,
-                        off=off,
-                        switched_by=switched_by,
-                        why=why,
-                        switched_at=now,
-                    )
-                )
-
-    def fast_track_switches(self) -> tuple[FastTrackSwitch, ...]:
-        """How every switch that was ever turned stands, by family."""
-        latest = (
-            select(func.max(FastTrackSwitchRow.switch_id))
-            .where(FastTrackSwitchRow.tenant == self._tenant)
-            .group_by(FastTrackSwitchRow.family)
-        )
-        query = (
-            select(FastTrackSwitchRow)
-            .where(FastTrackSwitchRow.switch_id.in_(latest))
-            .order_by(FastTrackSwitchRow.family)
-        )
-        with self.reading() as session:
-            return tuple(
-                FastTrackSwitch(row.family, row.off, row.switched_by, row.why, row.switched_at.astimezone(UTC))
-                for row in session.scalars(query)
-            )
-
-    def is_fast_track_off(self, family: str) -> bool:
-        """Whether a service family's fast lane is switched off now."""
-        query = (
-            select(FastTrackSwitchRow.off)
-            .where(FastTrackSwitchRow.tenant == self._tenant, FastTrackSwitchRow.family == family)
-            .order_by(FastTrackSwitchRow.switch_id.desc())
-            .limit(1)
-        )
-        with self.reading() as session:
-            return bool(session.scalar(query))
-
     def _row(self, session: Session, authorization_id: str, *, to_change: bool = False) -> AuthorizationRow:
-        row = session.get(AuthorizationRow, authorization_id, with_for_update=to_change)
-        if row is None or row.tenant != self._tenant:
-            raise UnknownAuthorizationError("authorization_id: no authorization has this id")
-        refuse_erased(row)
-        return row
+        return case_row(session, self._tenant, authorization_id, to_change=to_change)
 
     @property
     def tenant(self) -> str:

@@ -37,6 +37,7 @@ from serving.case_rules import decision_kind, has_read, refusal, takes_effect_at
 from serving.case_standing import CHANGING, CaseAction, Standing
 from serving.database import open_engine
 from serving.errors import ActionRefusedError, CaseChangedError, NotAllowedError, ServingError
+from serving.past_decisions import past_cases
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
 from serving.records import dumps
@@ -359,7 +360,7 @@ def test_an_undone_or_waiting_decision_is_not_exported_and_one_in_effect_is(desk
     approved = desk.act("ann", ActionKind.APPROVED)
 
     def exported(now: datetime) -> tuple[Outcome, ...]:
-        (case,) = desk.store.past_cases(now=now)
+        (case,) = past_cases(desk.store, now=now)
         return tuple(decision.outcome for decision in case.decisions)
 
     assert exported(NOW) == ()

@@ -23,6 +23,7 @@ from serving.app import create_app
 from serving.cli import app
 from serving.decision_export import export_decisions
 from serving.errors import DecisionRefusedError, ExportError, UnknownAuthorizationError
+from serving.past_decisions import past_cases, record_decision
 from serving.settings import Settings
 from serving.store import Store
 
@@ -65,13 +66,13 @@ def test_each_way_a_case_can_go_has_its_source(url: str, store: Store, tmp_path:
     submit(url, "PA-director")
     submit(url, "PA-open")
     for name in ("PA-nurse", "PA-audit"):
-        store.record_decision(name, APPROVED, now=DECIDED)
+        record_decision(store, name, APPROVED, now=DECIDED)
     adverse = Decision(Outcome.ADVERSE, DECIDED, "dr 2", "medical_director")
-    store.record_decision("PA-director", adverse, now=DECIDED)
+    record_decision(store, "PA-director", adverse, now=DECIDED)
     overturned = Decision(
         Outcome.APPROVED_AS_REQUESTED, DECIDED + timedelta(days=30), "dr 3", "medical_director", "overturned"
     )
-    store.record_decision("PA-director", overturned, now=overturned.decided_at)
+    record_decision(store, "PA-director", overturned, now=overturned.decided_at)
 
     rows = exported(store, tmp_path / "decisions.jsonl")
 
@@ -104,8 +105,8 @@ def test_asking_first_and_approving_later_stays_a_request_that_needed_asking(
     url: str, store: Store, tmp_path: Path
 ) -> None:
     submit(url, "PA-1")
-    store.record_decision("PA-1", replace(APPROVED, outcome=Outcome.INFORMATION_REQUESTED), now=DECIDED)
-    store.record_decision("PA-1", replace(APPROVED, decided_at=LATER), now=LATER)
+    record_decision(store, "PA-1", replace(APPROVED, outcome=Outcome.INFORMATION_REQUESTED), now=DECIDED)
+    record_decision(store, "PA-1", replace(APPROVED, decided_at=LATER), now=LATER)
     row = exported(store, tmp_path / "decisions.jsonl")["PA-1"]
     assert (row["outcome"], row["overturned_to"]) == ("information_requested", None)
 
@@ -129,7 +130,7 @@ def test_documents_bring_when_they_came_and_their_bytes(url: str, store: Store, 
 
 def test_csv_holds_the_same_as_json_lines(url: str, store: Store, tmp_path: Path) -> None:
     submit(url, "PA-1", text='He said "no,\nnever".')
-    store.record_decision("PA-1", APPROVED, now=DECIDED)
+    record_decision(store, "PA-1", APPROVED, now=DECIDED)
     row = exported(store, tmp_path / "decisions.jsonl")["PA-1"]
     export_decisions(store, tmp_path / "decisions.csv")
     with (tmp_path / "decisions.csv").open(newline="") as file:
@@ -150,7 +151,7 @@ def test_export_goes_through_pages_without_losing_or_repeating(url: str, store: 
     with TestClient(create_app(Settings(database_url=url), triage=routed)) as client:
         for name in names:
             client.post("/v1/authorizations", json=request_body(name))
-    assert [case.request.external_id for case in store.past_cases(page=3)] == names
+    assert [case.request.external_id for case in past_cases(store, page=3)] == names
 
 
 def test_the_file_is_for_its_owner_only_and_replaces_at_once(url: str, store: Store, tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_the_file_is_for_its_owner_only_and_replaces_at_once(url: str, store: St
 def test_only_a_medical_director_records_an_adverse_determination(url: str, store: Store) -> None:
     submit(url, "PA-1")
     with pytest.raises(DecisionRefusedError, match="only a medical director"):
-        store.record_decision("PA-1", replace(APPROVED, outcome=Outcome.ADVERSE), now=DECIDED)
+        record_decision(store, "PA-1", replace(APPROVED, outcome=Outcome.ADVERSE), now=DECIDED)
 
 
 @pytest.mark.parametrize(
@@ -181,20 +182,20 @@ def test_only_a_medical_director_records_an_adverse_determination(url: str, stor
 def test_a_decision_that_cannot_be_is_refused(url: str, store: Store, decision: Decision, said: str) -> None:
     submit(url, "PA-1")
     with pytest.raises(DecisionRefusedError, match=said):
-        store.record_decision("PA-1", decision, now=LATER)
+        record_decision(store, "PA-1", decision, now=LATER)
 
 
 def test_nothing_is_overturned_before_it_was_decided(url: str, store: Store) -> None:
     submit(url, "PA-1")
-    store.record_decision("PA-1", replace(APPROVED, decided_at=LATER), now=LATER)
+    record_decision(store, "PA-1", replace(APPROVED, decided_at=LATER), now=LATER)
     with pytest.raises(DecisionRefusedError, match="before the decision it overturns"):
-        store.record_decision("PA-1", replace(APPROVED, kind="overturned"), now=LATER)
+        record_decision(store, "PA-1", replace(APPROVED, kind="overturned"), now=LATER)
 
 
 def test_a_fast_track_that_was_taken_back_says_so(url: str, store: Store, tmp_path: Path) -> None:
     submit(url, "PA-1", routed)
     taken_back = Decision(Outcome.APPROVED_MODIFIED, DECIDED, "nurse 7", "nurse", "overturned")
-    store.record_decision("PA-1", taken_back, now=LATER)
+    record_decision(store, "PA-1", taken_back, now=LATER)
     row = exported(store, tmp_path / "decisions.jsonl")["PA-1"]
     assert (row["source"], row["outcome"], row["overturned_to"]) == (
         "fast_track",
@@ -208,7 +209,7 @@ def test_an_audited_case_of_before_the_share_was_kept_is_left_out_and_counted(
     url: str, store: Store, tmp_path: Path
 ) -> None:
     submit(url, "PA-1", routed, drawn=0.0)
-    store.record_decision("PA-1", APPROVED, now=DECIDED)
+    record_decision(store, "PA-1", APPROVED, now=DECIDED)
     with store._engine.execution_options(writes=True).begin() as connection:
         connection.exec_driver_sql("UPDATE authorizations SET audit_probability = NULL")
     done = export_decisions(store, tmp_path / "decisions.jsonl")
@@ -217,7 +218,7 @@ def test_an_audited_case_of_before_the_share_was_kept_is_left_out_and_counted(
 
 def test_a_decision_about_nothing_we_know_is_refused(store: Store) -> None:
     with pytest.raises(UnknownAuthorizationError):
-        store.record_decision("PA-1", APPROVED, now=DECIDED)
+        record_decision(store, "PA-1", APPROVED, now=DECIDED)
 
 
 def test_the_commands_take_decisions_in_and_write_history_out(url: str, store: Store, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from signing_in import sign_in
 
 from models.types import Route
 from serving.app import create_app
+from serving.fast_track_switches import fast_track_switches, is_fast_track_off, switch_fast_track
 from serving.settings import Settings
 from serving.store import Store
 
@@ -36,7 +37,7 @@ def store(url: str) -> Store:
 
 
 def switch(store: Store, *, off: bool, family: str = "advanced_imaging", why: str = "audit") -> None:
-    store.switch_fast_track([family], off=off, switched_by="r.ruiz", why=why, now=NOW)
+    switch_fast_track(store, [family], off=off, switched_by="r.ruiz", why=why, now=NOW)
 
 
 def client(url: str, triage: Any = routed, **settings: Any) -> TestClient:
@@ -91,7 +92,7 @@ def test_a_case_page_does_not_tell_a_stopped_case_from_a_cautious_one(url: str, 
 def test_every_turn_is_kept_with_who_when_and_why(store: Store) -> None:
     switch(store, off=True, why="3 of 40 audited")
     switch(store, off=False, why="retrained")
-    latest = store.fast_track_switches()
+    latest = fast_track_switches(store)
     assert [(turn.family, turn.off, turn.switched_by, turn.why, turn.switched_at) for turn in latest] == [
         ("advanced_imaging", False, "r.ruiz", "retrained", NOW)
     ]
@@ -102,7 +103,7 @@ def test_every_turn_is_kept_with_who_when_and_why(store: Store) -> None:
 
 def test_a_tenant_s_switch_is_its_own(store: Store) -> None:
     switch(store, off=True)
-    assert not Store(store._engine, tenant="other").is_fast_track_off("advanced_imaging")
+    assert not is_fast_track_off(store.of_tenant("other"), "advanced_imaging")
 
 
 def greenlane(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -414,6 +414,7 @@ def test_what_the_service_exports_is_what_training_reads(tmp_path: Path) -> None
     from models.types import Route
     from serving.app import create_app
     from serving.decision_export import export_decisions
+    from serving.past_decisions import record_decision
     from serving.settings import Settings
     from serving.store import Store
 
@@ -437,7 +438,7 @@ def test_what_the_service_exports_is_what_training_reads(tmp_path: Path) -> None
         if number % 4 == 2:
             continue  # fast-tracked
         outcome = Outcome.APPROVED_AS_REQUESTED if number % 3 else Outcome.INFORMATION_REQUESTED
-        store.record_decision(external_id, Decision(outcome, moment, "nurse 7", "nurse"), now=moment)
+        record_decision(store, external_id, Decision(outcome, moment, "nurse 7", "nurse"), now=moment)
     exported = export_decisions(store, tmp_path / "decisions.jsonl")
     assert (exported.cases, exported.undecided, exported.unweighed) == (48, 0, 0)
 

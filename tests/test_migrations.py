@@ -33,6 +33,7 @@ from serving.case_standing import case_row
 from serving.database import migration_config, open_engine
 from serving.erasing import apply_retention
 from serving.errors import StoreUnavailableError
+from serving.fast_track_switches import switch_fast_track
 from serving.key_store import KeyStore
 from serving.last_looks import looked
 from serving.legal_holds import place_hold
@@ -88,7 +89,7 @@ def filled(url: str, tmp_path: Path) -> str:
     who = sign_in_again(client, lead)
     looked(store, who, case, NOW)
     save_view(store, lead.person_id, "Mine", Filter(), is_default=True, now=NOW)
-    store.switch_fast_track(["lumbar-spine-mri"], off=True, switched_by="Ann", why="a test", now=NOW)
+    switch_fast_track(store, ["lumbar-spine-mri"], off=True, switched_by="Ann", why="a test", now=NOW)
     KeyStore(store).add("intake", "default", [Scope.SUBMIT], created_by="Ann", now=NOW)
     SignInLimit(store).begin("nobody", now=NOW)
     place_hold(store, authorization_id=case, why="a letter", by="Ann", now=NOW)
