@@ -103,6 +103,7 @@ def answer_of(description: str) -> dict[str, Any]:
 
 
 def being_read_of(description: str) -> dict[str, Any]:
+    """The OpenAPI words for an answer before there is a result."""
     return {
         "model": ReceivedBody,
         "description": description,

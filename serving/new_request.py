@@ -17,18 +17,18 @@ from serving.records import ReceivedDocument, fingerprint, received_documents
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A request with the bytes of its documents. ``content_hash`` tells whether a repeat says the same; ``audit_selected``
-    was drawn with ``audit_probability`` and is only kept where the request is new. ``due`` says what made ``due_at``.
+    """A request with the bytes of its documents. ``content_hash`` tells whether a repeat says the same; ``due`` when a
+    decision is due and by which rule. ``audit_selected`` was drawn with ``audit_probability`` and is only kept where the
+    request is new.
     """
 
     authorization_id: str
     request: AuthorizationRequest
     documents: tuple[ReceivedDocument, ...]
     content_hash: str
-    due_at: datetime
+    due: DueTime
     audit_selected: bool
     audit_probability: float
-    due: DueTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,7 @@ class ParsedRequest:
         """The request with an id of its own and its draw for the blind audit."""
         content_hash = fingerprint(self.request, self.documents, clock_given=self.clock_given)
         return NewRequest(
-            next_id(),
-            self.request,
-            self.documents,
-            content_hash,
-            self.due.due_at,
-            audit_selected,
-            audit_probability,
-            self.due,
+            next_id(), self.request, self.documents, content_hash, self.due, audit_selected, audit_probability
         )
 
 

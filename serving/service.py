@@ -140,18 +140,7 @@ class AuthorizationService:
         with self._metrics.stage("parse"):
             new = self.new_request(body, now)
         with self._metrics.stage("store"):
-            stored, created = self._store.accept(
-                new.authorization_id,
-                new.request,
-                new.documents,
-                content_hash=new.content_hash,
-                due_at=new.due_at,
-                due=new.due,
-                audit_selected=new.audit_selected,
-                audit_probability=new.audit_probability,
-                now=now,
-                lease_for=self._lease_for(prefer, at_once=at_once),
-            )
+            stored, created = self._store.accept(new, now=now, lease_for=self._lease_for(prefer, at_once=at_once))
         return self._answer(stored, prefer, new=created, created=created, at_once=at_once)
 
     def new_request(self, body: bytes, now: datetime) -> NewRequest:

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
-from models.types import DueTime, Route, TriageResult
-from serving.case_clock import information_came, recompute_due
+from models.types import Route, TriageResult
+from serving.case_clock import information_came, recompute_due, set_clock
 from serving.case_standing import case_row
 from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine
@@ -158,33 +158,17 @@ class Store:
 
     @_again_on_conflict
     def accept(
-        self,
-        authorization_id: str,
-        request: AuthorizationRequest,
-        documents: Sequence[ReceivedDocument],
-        *,
-        content_hash: str,
-        due_at: datetime,
-        due: DueTime | None = None,
-        audit_selected: bool,
-        audit_probability: float,
-        now: datetime,
-        lease_for: LeaseFor = for_whoever_takes_it,
+        self, new: NewRequest, *, now: datetime, lease_for: LeaseFor = for_whoever_takes_it
     ) -> tuple[StoredRequest, bool]:
         """Store a request with the job to triage it, or find the one already stored under its external id.
 
-        ``due`` says what made it due at ``due_at``. ``audit_selected`` was drawn with ``audit_probability``; both stay as
-        they are. Returns the stored request and
-        whether it is new. Raises ContentConflictError where the stored one has other content.
+        Returns the stored request and whether it is new. Raises ContentConflictError where the stored one has other content.
         """
-        new = NewRequest(
-            authorization_id, request, tuple(documents), content_hash, due_at, audit_selected, audit_probability, due
-        )
         with self.writing() as session:
             row, created = self.accept_within(session, new, now=now, lease_for=lease_for)
             if not created:
                 return stored_request(session, row), False
-            return StoredRequest(authorization_id, content_hash, request, 1, audit_selected), True
+            return StoredRequest(new.authorization_id, new.content_hash, new.request, 1, new.audit_selected), True
 
     def accept_within(
         self, session: Session, new: NewRequest, *, now: datetime, lease_for: LeaseFor = for_whoever_takes_it
@@ -212,7 +196,6 @@ class Store:
             tenant=self._tenant,
             external_id=request.external_id,
             content_hash=new.content_hash,
-            due_at=new.due_at,
             accepted_at=now,
             changed_at=now,
             status="received",
@@ -222,6 +205,7 @@ class Store:
             audit_probability=new.audit_probability,
             **columns_of(request),
         )
+        set_clock(row, new.due)
         session.add(row)
         session.flush()
         _add_documents(session, new.authorization_id, new.documents, first_position=0, revision=1, now=now)

@@ -27,10 +27,10 @@ from hypothesis.stateful import (
 )
 from serving_cases import routed
 from sqlalchemy import select
-from test_store import received, request
+from stored_requests import accepted, kept, received
+from test_store import request
 
 from models.decisions import Outcome
-from models.result import result_to_json, trace_to_json
 from models.types import Reason, Route
 from serving.case_actions import CaseActions
 from serving.case_rules import decision_kind, has_read, refusal, takes_effect_at
@@ -40,7 +40,6 @@ from serving.errors import ActionRefusedError, CaseChangedError, NotAllowedError
 from serving.past_decisions import past_cases
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
-from serving.records import dumps
 from serving.roles import Permission, Role
 from serving.store import Store
 from serving.stored_case import counting_decisions
@@ -121,14 +120,7 @@ class Desk:
 
 def keep_result(store: Store, stored: Any, now: datetime) -> None:
     result = routed(stored.request, Route.NURSE_REVIEW, (Reason("x", "A nurse reads this."),))
-    store.keep_result(
-        stored,
-        result,
-        result_json=dumps(result_to_json(result)),
-        trace=dumps(trace_to_json(result)),
-        held_for_audit=False,
-        now=now,
-    )
+    kept(store, stored, result, now=now)
 
 
 @cache
@@ -137,16 +129,7 @@ def _prepared() -> tuple[str, str, dict[str, SignedIn]]:
     url = lasting_database("one case and its people")
     store = Store.open(url)
     wanted = request()
-    stored, _ = store.accept(
-        UlidSource()(),
-        wanted,
-        received(wanted),
-        content_hash="h",
-        due_at=NOW + timedelta(days=3),
-        audit_selected=False,
-        audit_probability=0.05,
-        now=NOW,
-    )
+    stored = accepted(store, wanted, now=NOW, due_at=NOW + timedelta(days=3))
     keep_result(store, stored, NOW)
     book = PeopleStore(store)
     people = {

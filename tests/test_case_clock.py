@@ -14,8 +14,9 @@ from databases import database_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from stored_requests import accepted, received
 from test_case_actions import keep_result
-from test_store import received, request
+from test_store import request
 from typer.testing import CliRunner
 
 from features.types import AuthorizationRequest, Coverage
@@ -80,18 +81,7 @@ class Desk:
             received_at=received_at,
             urgency=urgency,  # type: ignore[arg-type]  # a test's
         )
-        due = earliest_due(wanted)
-        stored, _ = self.store.accept(
-            UlidSource()(),
-            wanted,
-            received(wanted),
-            content_hash="h",
-            due_at=due.due_at,
-            due=due,
-            audit_selected=False,
-            audit_probability=0.05,
-            now=received_at,
-        )
+        stored = accepted(self.store, wanted, now=received_at)
         keep_result(self.store, stored, received_at)
         self.case, self.now = stored.authorization_id, received_at
         return wanted
@@ -573,3 +563,12 @@ def test_the_command_prints_authorizations_and_due_times_alone(
     assert done.stdout == f"{desk.case}\t2026-01-12T12:00:00Z\tstandard\toverdue\n"
     assert wanted.external_id not in done.stdout
     assert CliRunner().invoke(app, ["clocks", "due", "--within", "soon"]).exit_code != 0
+
+
+def test_a_case_that_waits_to_be_read_has_its_rules_alarms_already(any_store: Store) -> None:
+    wanted = request("PA-waits")
+    stored = accepted(any_store, wanted, now=wanted.received_at)
+    due = earliest_due(wanted)
+    with any_store.reading() as session:
+        row = session.get_one(AuthorizationRow, stored.authorization_id)
+        assert (row.due_rule, row.due_at, row.amber_at) == (due.rule, due.due_at, due.soon_at)

@@ -15,10 +15,10 @@ from document_files import NOTE, docx, encoded, faxed_pdf, pdf, rtf
 from fastapi.testclient import TestClient
 from serving_cases import PATIENT, request_body, routed
 from signing_in import sign_in
+from stored_requests import accepted
 from typer.testing import CliRunner
 
 from features.request import parse_request
-from models.clocks import due_at
 from serving.app import create_app
 from serving.cli import app as command_line
 from serving.decision_export import export_decisions
@@ -146,16 +146,8 @@ def test_a_request_whose_service_died_before_its_file_was_read_is_read_at_the_ne
     request = parse_request(sent)
     documents = received_documents(request.documents, sent["documents"])
     store = Store.open(database_in(tmp_path))
-    store.accept(
-        "01JD3K8Q5T6V7W8X9Y0Z1A2B3C",
-        request,
-        documents,
-        content_hash=fingerprint(request, documents, clock_given=True),
-        due_at=due_at(request),
-        audit_selected=False,
-        audit_probability=0,
-        now=request.received_at,
-    )
+    content_hash = fingerprint(request, documents, clock_given=True)
+    accepted(store, request, now=request.received_at, documents=documents, content_hash=content_hash)
     store.close()
     with TestClient(create_app(settings_in(tmp_path), triage=routed), headers=PATIENT) as client:
         again = client.post("/v1/authorizations", json=sent)

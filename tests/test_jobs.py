@@ -13,22 +13,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving_cases import request_body, routed
 from sqlalchemy import delete, select, text
+from stored_requests import accepted, kept
 
 from features.request import parse_request
 from features.types import Document
-from models.result import result_to_json, trace_to_json
 from serving.database import migration_config, open_engine
 from serving.job_tables import JobRow
 from serving.jobs import LEASE, Job, JobQueue, JobState
 from serving.lease_owner import is_gone, owner_name
-from serving.records import ReceivedDocument, dumps
+from serving.records import ReceivedDocument
 from serving.store import Store
 from serving.stored_case import StoredRequest
 from serving.tables import AuthorizationRow, DocumentRow, ResultRow
-from serving.ulid import UlidSource
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-NEW_ID = UlidSource()
 
 
 class Clock:
@@ -68,31 +66,12 @@ def accept(
     leased_by: str | None = None,
 ) -> StoredRequest:
     request = parse_request(request_body(external_id, urgency=urgency))
-    stored, _ = store.accept(
-        NEW_ID(),
-        request,
-        [ReceivedDocument(document, document.text.encode()) for document in request.documents],
-        content_hash="h",
-        due_at=due_at,
-        audit_selected=False,
-        audit_probability=0,
-        now=START,
-        lease_for=lambda _request: leased_by,
-    )
-    return stored
+    return accepted(store, request, now=START, due_at=due_at, lease_for=lambda _request: leased_by)
 
 
 def keep(store: Store, stored: StoredRequest, *, dead: str | None = None) -> bool:
     result = routed(stored.request)
-    return store.keep_result(
-        stored,
-        result,
-        result_json=dumps(result_to_json(result)),
-        trace=dumps(trace_to_json(result)),
-        held_for_audit=False,
-        now=START,
-        dead=dead,
-    )[1]
+    return kept(store, stored, result, now=START, dead=dead)
 
 
 def states(store: Store) -> list[tuple[str, int, str | None]]:

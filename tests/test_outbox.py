@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from stored_requests import received
 from test_case_actions import Desk, open_desk
-from test_store import accept, keep, received, request
+from test_store import accept, keep, request
 
 from serving.errors import InvalidParameterError, ServingError
 from serving.event_feed import EventFeed, cursor_of, number_of

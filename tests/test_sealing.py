@@ -23,11 +23,11 @@ from serving_cases import always, request_body, routed
 from signing_in import sign_in
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
+from stored_requests import accepted, kept
 from typer.testing import CliRunner
 
 from features.request import parse_request
 from features.types import AuthorizationRequest, Document
-from models.result import result_to_json, trace_to_json
 from models.types import Route
 from serving.all_tables import all_tables
 from serving.app import create_app
@@ -38,7 +38,6 @@ from serving.database import migration_config, open_engine
 from serving.decision_export import export_decisions
 from serving.envelope_keys import EnvelopeKeyFile
 from serving.errors import SettingsError, StoreUnavailableError
-from serving.records import ReceivedDocument, dumps
 from serving.roles import Role
 from serving.seal_rows import counts, rewrite, sealed_columns
 from serving.sealed_types import PLAIN, SEALED, SealedBytes, SealedText, seal_with
@@ -94,25 +93,8 @@ def request(external_id: str, note: str = NOTE) -> AuthorizationRequest:
 
 
 def keep(store: Store, wanted: AuthorizationRequest) -> str:
-    stored, _ = store.accept(
-        UlidSource()(),
-        wanted,
-        [ReceivedDocument(document, document.text.encode()) for document in wanted.documents],
-        content_hash="h",
-        due_at=NOW,
-        audit_selected=False,
-        audit_probability=0.05,
-        now=NOW,
-    )
-    result = routed(wanted)
-    store.keep_result(
-        stored,
-        result,
-        result_json=dumps(result_to_json(result)),
-        trace=dumps(trace_to_json(result)),
-        held_for_audit=False,
-        now=NOW,
-    )
+    stored = accepted(store, wanted, now=NOW, due_at=NOW)
+    kept(store, stored, routed(wanted), now=NOW)
     return stored.authorization_id
 
 

@@ -18,16 +18,16 @@ from databases import database_in, sqlite_only
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving_cases import request_body, routed
+from stored_requests import accepted, kept
 
 from features.request import parse_request
 from features.types import AuthorizationRequest, Document
-from models.result import result_to_json, trace_to_json
 from models.types import Route
 from serving.all_tables import all_tables
 from serving.database import migration_config, open_engine
 from serving.documents.read_document import ReadDocument
 from serving.errors import ContentConflictError, StoreUnavailableError, UnknownAuthorizationError
-from serving.records import ReceivedDocument, dumps, request_from_record, request_record
+from serving.records import ReceivedDocument, request_from_record, request_record
 from serving.store import Store
 from serving.stored_case import ListPosition, StoredRequest
 from serving.tenant_store import TenantStore
@@ -53,37 +53,15 @@ def request(external_id: str = "PA-1", text: str = "Denies fever.") -> Authoriza
     return parse_request(request_body(external_id, text))
 
 
-def received(request: AuthorizationRequest) -> list[ReceivedDocument]:
-    return [ReceivedDocument(document, document.text.encode()) for document in request.documents]
-
-
 def accept(
     store: Store, wanted: AuthorizationRequest, *, content_hash: str = "h", due_at: datetime = NOW
 ) -> StoredRequest:
-    stored, _ = store.accept(
-        UlidSource()(),
-        wanted,
-        received(wanted),
-        content_hash=content_hash,
-        due_at=due_at,
-        audit_selected=False,
-        audit_probability=0.05,
-        now=NOW,
-    )
-    return stored
+    return accepted(store, wanted, now=NOW, due_at=due_at, content_hash=content_hash)
 
 
 def keep(store: Store, stored: StoredRequest, *, route: Route = Route.FAST_TRACK) -> bool:
     result = routed(stored.request, route)
-    _, is_this_one = store.keep_result(
-        stored,
-        result,
-        result_json=dumps(result_to_json(result)),
-        trace=dumps(trace_to_json(result)),
-        held_for_audit=False,
-        now=NOW,
-    )
-    return is_this_one
+    return kept(store, stored, result, now=NOW)
 
 
 @sqlite_only  # test_service_postgresql.py asks the same there

@@ -15,17 +15,16 @@ from running_server import RunningServer
 from serving_cases import request_body
 from signing_in import PASSWORD
 from sqlalchemy import select, update
+from stored_requests import accepted
 
 from features.request import parse_request
 from serving.cookies import COOKIE
 from serving.job_tables import JobRow
 from serving.people import IDLE_LIMIT
 from serving.people_store import PeopleStore
-from serving.records import ReceivedDocument
 from serving.roles import Role
 from serving.store import Store
 from serving.tables import AuthorizationRow, CaseActionRow, DraftRow, PersonRow, SignInRow
-from serving.ulid import UlidSource
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -63,18 +62,8 @@ class CaseDesk:
     def leave_unread(self, external_id: str) -> None:
         """Store a request that somebody far away has been reading ever since."""
         request = parse_request(request_body(external_id))
-        documents = [ReceivedDocument(document, document.text.encode()) for document in request.documents]
-        case, _ = self.store.accept(
-            UlidSource()(),
-            request,
-            documents,
-            content_hash="h",
-            due_at=datetime.now(UTC) + timedelta(days=2),
-            audit_selected=False,
-            audit_probability=0,
-            now=datetime.now(UTC),
-            lease_for=lambda _request: "far away",
-        )
+        now = datetime.now(UTC)
+        case = accepted(self.store, request, now=now, due_at=now + timedelta(days=2), lease_for=lambda _: "far away")
         self.lease_ends(case.authorization_id, datetime(2100, 1, 1, tzinfo=UTC))
 
     def lease_ends(self, authorization_id: str, at: datetime) -> None:
