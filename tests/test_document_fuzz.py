@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import resource
+import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,20 +151,19 @@ def read_in_time(pool: ReadingPool, content: bytes, content_type: str = "") -> R
     return found
 
 
-def ended_memory() -> int:
-    """Kilobytes of the largest process that this one started and that has ended, whatever it did."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-
-
-def most_memory(before: int) -> int:
-    """Bytes of memory the largest reading process took, of those that run and those that ended since ``before``."""
-    ended = ended_memory()
-    largest = ended if ended > before else 0
-    for process in readers():
-        for line in Path(f"/proc/{process}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                largest = max(largest, int(line.split()[1]))
-    return largest * 1024
+def check_memory(limits: Limits, pool: ReadingPool, others: Set[int] = frozenset()) -> None:
+    """The pool's reading processes were told how much memory they may take, and have never taken so much."""
+    assert pool.read(VALID["text"], "").text == NOTE
+    reading = readers() - others
+    assert reading
+    for process in reading:
+        of_process = Path(f"/proc/{process}")
+        bound = re.search(r"^Max address space +(\d+)", (of_process / "limits").read_text(), re.MULTILINE)
+        assert bound is not None
+        assert int(bound[1]) == limits.memory_bytes
+        most = re.search(r"^VmHWM:\s+(\d+) kB", (of_process / "status").read_text(), re.MULTILINE)
+        assert most is not None
+        assert int(most[1]) * 1024 < limits.memory_bytes
 
 
 EXAMPLES = pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.slow)])
@@ -174,16 +173,13 @@ THOROUGH = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 @EXAMPLES
 @pytest.mark.parametrize("kind", VALID)
 def test_a_damaged_file_never_takes_the_service_down(kind: str, examples: int, pool: ReadingPool) -> None:
-    before = ended_memory()
-
     @settings(max_examples=examples, **THOROUGH)
     @given(mutated(VALID[kind]))
     def read(content: bytes) -> None:
         read_in_time(pool, content)
 
     read()
-    assert pool.read(VALID["text"], "").text == NOTE
-    assert most_memory(before) < LIMITS.memory_bytes
+    check_memory(LIMITS, pool)
 
 
 @EXAMPLES
@@ -192,15 +188,13 @@ def test_damage_inside_a_whole_file_never_takes_the_service_down(kind: str, exam
     valid, wrapped = WRAPPED[kind]
     assert "completed" in read_in_time(pool, wrapped(valid)).text
 
-    before = ended_memory()
-
     @settings(max_examples=examples, **THOROUGH)
     @given(mutated(valid))
     def read(content: bytes) -> None:
         read_in_time(pool, wrapped(content))
 
     read()
-    assert most_memory(before) < LIMITS.memory_bytes
+    check_memory(LIMITS, pool)
 
 
 @pytest.mark.slow
@@ -209,7 +203,7 @@ def test_a_damaged_picture_never_takes_recognition_down(kind: str) -> None:
     if Recognition.available(1) is None:
         pytest.skip("needs Tesseract")
     limits = replace(LIMITS, recognition=True, recognition_seconds=20, memory_bytes=1_000_000_000)
-    before = ended_memory()
+    others = readers()
     with ReadingPool(limits, processes=1) as pool:
 
         @settings(max_examples=40, **THOROUGH)
@@ -218,7 +212,7 @@ def test_a_damaged_picture_never_takes_recognition_down(kind: str) -> None:
             check(pool.read(content, ""))
 
         read()
-    assert most_memory(before) < limits.memory_bytes
+        check_memory(limits, pool, others)
 
 
 SNIFFED = st.sampled_from(["pdf", "docx", "rtf", "html", "ccda", "fhir", "text"]).flatmap(
