@@ -65,7 +65,7 @@ format: $(READY) ## bring the code into shape
 	@$(BIN)/ruff format .
 
 lock: $(READY) ## renew requirements.lock and the container's from pyproject.toml (needs uv on the PATH)
-	$(COMPILE) --extra training --group dev --group browser -o requirements.lock
+	$(COMPILE) --extra training --extra tracing --group dev --group browser -o requirements.lock
 	$(COMPILE) --extra postgresql --extra tracing -o docs/deploy/requirements.lock
 
 clean: ## remove the environment and everything the demo made

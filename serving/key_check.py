@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from serving.api_keys import ApiKey, parted, written
 from serving.errors import KeyNeededError, StoreUnavailableError, TooManyRequestsError
 from serving.key_store import KeptKey, KeyStore
+from serving.secret_hasher import secret_hasher
 
 REMEMBERED_SECONDS = 60.0
 """So long a secret that fitted its hash is not held against it again."""
@@ -52,7 +52,7 @@ class KeyCheck:
     def __init__(self, keys: KeyStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
         self._clock = clock
-        self._hasher = PasswordHasher()
+        self._hasher = secret_hasher()
         self._verifying = threading.BoundedSemaphore(_VERIFIED_AT_ONCE)
         self._lock = threading.Lock()
         self._fitted: dict[str, tuple[_Fitted, ...]] = {}

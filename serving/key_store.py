@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from argon2 import PasswordHasher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from serving.api_keys import ApiKey, Scope, new_secret, written
 from serving.errors import KeyChangeRefusedError, UnknownKeyError, UnknownTenantError
 from serving.key_tables import ApiKeyRow, TenantRow
+from serving.secret_hasher import secret_hasher
 from serving.store import Store
 from serving.trail import record
 from serving.ulid import UlidSource, is_ulid
@@ -53,7 +53,7 @@ class KeyStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._next_id = UlidSource()
-        self._hasher = PasswordHasher()
+        self._hasher = secret_hasher()
 
     def add(
         self,

@@ -9,7 +9,6 @@ import threading
 import unicodedata
 from datetime import datetime, timedelta
 
-from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -18,6 +17,7 @@ from serving.errors import PersonRefusedError, SignInRefusedError, UnknownPerson
 from serving.key_tables import TenantRow
 from serving.people import IDLE_LIMIT, Person, SignedIn
 from serving.roles import Role
+from serving.secret_hasher import secret_hasher
 from serving.store import Store
 from serving.tables import PersonRow, SignInRow
 from serving.trail import record
@@ -47,7 +47,7 @@ class PeopleStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._next_id = UlidSource()
-        self._hasher = PasswordHasher()
+        self._hasher = secret_hasher()
         self._verifying = threading.BoundedSemaphore(_VERIFIED_AT_ONCE)
         # Verified where no such person is there, so that the time it takes does not tell.
         self._nobody = self._hasher.hash(secrets.token_urlsafe())

@@ -100,6 +100,16 @@ def sample_bodies() -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_secrets() -> Iterator[None]:
+    """Hash secrets at the lowest cost, in this process: a tenth of a second for each person and key is most of the time."""
+    from argon2.profiles import CHEAPEST
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.secret_hasher.COST", CHEAPEST)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL, whatever ``--database`` says; skips where it cannot run."""
@@ -110,9 +120,10 @@ def postgresql() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.sqlite_only), "postgresql"])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store, once on each database."""
+    from databases import database_in
     from sqlalchemy import text
 
     from serving.all_tables import all_tables
@@ -120,7 +131,7 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
     from serving.store import Store
 
     if request.param == "sqlite":
-        store = Store.open(f"sqlite:///{tmp_path}/greenlane.db")
+        store = Store.open(database_in(tmp_path))
     else:
         store = Store.open(request.getfixturevalue("postgresql"), migrate_always=True)
         with store.writing() as session:

@@ -193,13 +193,6 @@ def _server_url() -> str:
         url = _closing.enter_context(running_postgresql(Path(folder) / "data"))
     except pytest.skip.Exception as reason:
         raise RuntimeError(f"--database=postgresql: {reason}") from None
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        # What is on disk after a power failure is not what these tests ask; waiting for it would double their time.
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-    engine.dispose()
     return url
 
 

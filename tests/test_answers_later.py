@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from document_files import encoded, pdf
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -34,9 +35,7 @@ class Desk:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.go = threading.Event()
         self.fails = False
-        chosen = Settings(
-            database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder, audit_share=0, ocr=False, **settings
-        )
+        chosen = Settings(database_url=database_in(folder), model_dir=folder, audit_share=0, ocr=False, **settings)
         self.app: FastAPI = create_app(chosen, triage=self._triage)
 
     def _triage(self, request: AuthorizationRequest) -> TriageResult:

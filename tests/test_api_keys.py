@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from serving_cases import request_body, routed
 from sqlalchemy import event, select, update
@@ -41,7 +42,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     started: list[TestClient] = []
 
     def start(**settings: Any) -> TestClient:
-        given = {"database_url": f"sqlite:///{tmp_path}/greenlane.db", "model_dir": tmp_path, **settings}
+        given = {"database_url": database_in(tmp_path), "model_dir": tmp_path, **settings}
         client = TestClient(create_app(Settings(**given), triage=routed))
         started.append(client)
         return client

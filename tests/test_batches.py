@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import given
@@ -27,7 +28,7 @@ from serving.store import Store
 @pytest.fixture
 def app(tmp_path: Path) -> FastAPI:
     settings = Settings(
-        database_url=f"sqlite:///{tmp_path}/greenlane.db",
+        database_url=database_in(tmp_path),
         model_dir=tmp_path,
         audit_share=0,
         body_limit=20_000,

@@ -124,6 +124,7 @@ def test_requests_without_a_result_are_triaged_when_the_server_starts(server: Ru
     assert httpx.get(f"{server.url}/v1/authorizations/{item['authorization_id']}").json() == answer.json()
 
 
+@pytest.mark.slow
 @sqlite_only
 def test_an_operator_s_stop_leaves_no_write_ahead_log_behind(server: RunningServer, tmp_path: Path) -> None:
     httpx.post(f"{server.url}/v1/authorizations", json=request_body(), timeout=60)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from case_work import CaseWork
 from closed_cases import SAID, closed_case, store_of
+from databases import database_in
 from envelope import key_file
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -53,7 +54,7 @@ ALL_SAID = (*SAID, "M-PA-1")
 @pytest.fixture(params=["plain", "sealed"])
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestClient]:
     given = Settings(
-        database_url=f"sqlite:///{tmp_path}/greenlane.db",
+        database_url=database_in(tmp_path),
         model_dir=tmp_path,
         undo_minutes=0,
         envelope_key_file=key_file(tmp_path) if request.param == "sealed" else None,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from case_work import CaseWork
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from serving_cases import NOTE, always, request_body, routed
@@ -34,7 +35,7 @@ Build = Callable[..., FastAPI]
 def build(tmp_path: Path) -> Build:
     def make(triage: Any = routed, **changes: Any) -> FastAPI:
         settings = Settings(
-            database_url=f"sqlite:///{tmp_path}/greenlane.db",
+            database_url=database_in(tmp_path),
             model_dir=tmp_path,
             audit_share=0,
             undo_minutes=0,

@@ -126,6 +126,7 @@ def test_a_line_stays_one_line_and_carries_the_request_s_id() -> None:
         assert "\n" not in JsonLines().format(record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", ["json", "text"])
 def test_no_word_of_a_request_reaches_the_log_of_a_whole_service_at_its_loudest(tmp_path: Path, lines: str) -> None:
     run = subprocess.run(
@@ -146,6 +147,7 @@ def test_no_word_of_a_request_reaches_the_log_of_a_whole_service_at_its_loudest(
         assert all(set(json.loads(line)) >= {"time", "level", "logger", "event"} for line in run.stderr.splitlines())
 
 
+@pytest.mark.slow
 def test_a_service_that_runs_writes_json_where_it_is_told_to(tmp_path: Path) -> None:
     server = RunningServer(tmp_path, GREENLANE_LOG_FORMAT="json")
     server.start()

@@ -186,6 +186,7 @@ def test_each_step_back_keeps_what_stays_and_loses_what_the_operations_page_says
     assert rows_of(url) == {}
 
 
+@pytest.mark.slow
 def test_a_database_of_every_older_schema_comes_up_with_its_data_and_works(
     url: str, filled: str, tmp_path: Path
 ) -> None:

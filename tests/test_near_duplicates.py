@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -279,9 +280,7 @@ def _shared_store(factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    app = create_app(
-        Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path, audit_share=0), triage=routed
-    )
+    app = create_app(Settings(database_url=database_in(tmp_path), model_dir=tmp_path, audit_share=0), triage=routed)
     with TestClient(app, base_url="http://localhost", headers={"accept": "text/html"}) as client:
         yield client
 

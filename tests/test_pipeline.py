@@ -78,6 +78,7 @@ def test_a_target_rule_and_a_context_rule_can_be_added() -> None:
     assert [(span.label_, span._.is_negated) for span in doc.spans["medspacy_spans"]] == [("zebra_orthosis", True)]
 
 
+@pytest.mark.slow
 def test_importing_it_silences_no_warning_and_logs_no_word() -> None:
     code = (
         "import warnings, logging, sys\n"

@@ -75,6 +75,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     server.close()
 
 
+@pytest.mark.slow
 def test_sigterm_turns_readyz_at_once_answers_what_is_in_flight_and_ends_well(server: RunningServer) -> None:
     assert httpx.get(f"{server.url}/readyz").status_code == 200
     body = request_body("PA-1", f"{NOTE} Low back pain for 3 weeks.\n" * 300)

@@ -21,6 +21,8 @@ from training.feature_table import feature_table
 from training.model_card import ATTRIBUTES, build_card, stated_facts
 from training.report import Report, build_report, wrong_examples
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["empty_store", "registry"]
 
 ROOT = Path(__file__).parents[1]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from serving_cases import NOTE, always, request_body
@@ -309,9 +310,7 @@ def settle(client: TestClient, tenant: str) -> Side:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("tenants")
-    settings = Settings(
-        database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder, api_keys="required", requests_per_minute=0
-    )
+    settings = Settings(database_url=database_in(folder), model_dir=folder, api_keys="required", requests_per_minute=0)
     app = create_app(settings, triage=TO_A_NURSE, draw=lambda: 1.0)
     TenantStore(app.state.store).add("acme", "Name of acme", now=NOW)
     with TestClient(app, follow_redirects=False) as client:
@@ -528,7 +527,7 @@ def test_an_auditor_sees_which_kinds_of_entries_their_own_tenant_has(sides: dict
 
 
 def test_what_every_tenant_sent_is_triaged_after_a_start(tmp_path: Path) -> None:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/greenlane.db", model_dir=tmp_path)
+    settings = Settings(database_url=database_in(tmp_path), model_dir=tmp_path)
     first = create_app(settings, triage=TO_A_NURSE)
     TenantStore(first.state.store).add("acme", "Acme", now=NOW)
     for tenant in ("default", "acme"):

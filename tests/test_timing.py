@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 
 import pytest
 
@@ -15,10 +16,15 @@ from features.tokens import tokenize
 TODAY = date(2026, 11, 10)
 
 
+@cache
+def matcher() -> ConceptMatcher:
+    return ConceptMatcher(load_lexicon())
+
+
 def timings(text: str, reference: date | None = TODAY) -> dict[str, Timing]:
     """The timing of the first mention of each concept."""
     tokens, sentences = tokenize(text), split_sentences(text)
-    mentions = ConceptMatcher(load_lexicon()).mentions(tokens, sentences)
+    mentions = matcher().mentions(tokens, sentences)
     found = time_mentions(tokens, sentences, mentions, find_time_expressions(text, reference), reference)
     assert len(found) == len(mentions)
     named: dict[str, Timing] = {}

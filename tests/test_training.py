@@ -417,6 +417,7 @@ def kept_candidate(directory: Path, cases: Dataset, trained: Trained) -> str:
     return version
 
 
+@pytest.mark.slow
 def test_promotion_and_rollback_move_alias_and_pointer_and_say_who_decided(
     registry: Path, cases: Dataset, trained: Trained
 ) -> None:
@@ -459,6 +460,7 @@ def test_a_rollback_needs_a_name_and_something_to_go_back_to(tmp_path: Path) -> 
         rollback(by="Ada", models=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_missing_registry_promotes_nothing_and_loses_nothing(
     registry: Path, cases: Dataset, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
