@@ -14,6 +14,7 @@ from models.estimator import CalibrationMethod, Hyperparameters, build_baseline,
 from models.types import ThresholdCertificate
 from training.dataset import Dataset
 from training.errors import DatasetError
+from training.one_thread import one_thread
 from training.risk import certify, pilot_of
 from training.tuning import Trial, search
 
@@ -42,6 +43,7 @@ class Trained:
     baseline_certificates: tuple[ThresholdCertificate, ...]
 
 
+@one_thread()
 def train(
     dataset: Dataset,
     *,
