@@ -10,7 +10,7 @@ import json
 from datetime import UTC, datetime
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import BindParameter, bindparam, select
 from sqlalchemy.orm import Session
 
 from features.types import AuthorizationRequest, Urgency
@@ -104,18 +104,7 @@ def information_came(session: Session, row: AuthorizationRow, *, now: datetime) 
 
 def clock_events(session: Session, authorization_id: str) -> tuple[ClockEvent, ...]:
     """What happened to the case's clock and was not undone, in the order it was recorded."""
-    undone = select(CaseActionRow.undoes).where(
-        CaseActionRow.authorization_id == authorization_id, CaseActionRow.undoes.is_not(None)
-    )
-    rows = session.scalars(
-        select(ClockEventRow)
-        .where(
-            ClockEventRow.authorization_id == authorization_id,
-            ClockEventRow.action_id.is_(None) | ClockEventRow.action_id.not_in(undone),
-        )
-        .order_by(ClockEventRow.event_id)
-    )
-    return tuple(_event(row) for row in rows)
+    return tuple(_event(row) for row in session.scalars(_EVENTS, {"case": authorization_id}))
 
 
 def request_of(row: AuthorizationRow) -> AuthorizationRequest:
@@ -149,3 +138,15 @@ def _event(row: ClockEventRow) -> ClockEvent:
     if row.kind == _EXTENSION_GRANTED:
         return ExtensionGranted(at, cast("ExtensionReason", row.reason), row.days)
     return UrgencyChanged(at, cast("Urgency", row.to_urgency))
+
+
+_CASE: BindParameter[str] = bindparam("case")
+_UNDONE = select(CaseActionRow.undoes).where(CaseActionRow.authorization_id == _CASE, CaseActionRow.undoes.is_not(None))
+_EVENTS = (
+    select(ClockEventRow)
+    .where(
+        ClockEventRow.authorization_id == _CASE,
+        ClockEventRow.action_id.is_(None) | ClockEventRow.action_id.not_in(_UNDONE),
+    )
+    .order_by(ClockEventRow.event_id)
+)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from serving.case_standing import case_row
 from serving.near_duplicates import has_near_duplicate
 from serving.store import Store
-from serving.tables import AuthorizationRow, DocumentRow, FastTrackSwitchRow
+from serving.tables import AuthorizationRow, DocumentRow, FastTrackSwitchRow, has_tenant
 
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""
@@ -58,7 +58,7 @@ _shared = (
     select(AuthorizationRow.request)
     .join(DocumentRow, DocumentRow.authorization_id == AuthorizationRow.authorization_id)
     .where(
-        AuthorizationRow.tenant == _TENANT,
+        has_tenant(_TENANT),
         AuthorizationRow.authorization_id < _CASE,
         DocumentRow.wording.in_(select(_own.wording).where(_own.authorization_id == _CASE, _own.wording.is_not(None))),
     )

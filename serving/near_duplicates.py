@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, Select, bindparam, func, or_, select, union
+from sqlalchemy.orm import Session, aliased
 
 from features.errors import PolicyError
 from features.policy import load_policies
@@ -26,7 +26,7 @@ from models.near_duplicates import NEAR_DUPLICATE_SPAN
 from models.types import Route
 from serving.batch_tables import RequestVersionRow
 from serving.cancellations import cancelled_at
-from serving.tables import AuthorizationRow, DocumentRow
+from serving.tables import AuthorizationRow, DocumentRow, has_tenant
 
 LOOKED_BACK = timedelta(days=366)
 """Requests farther apart are not compared: a service that is repeated every year has the same documents again."""
@@ -125,25 +125,47 @@ def _aware(moment: datetime | None) -> datetime | None:
 
 
 def _candidates(session: Session, row: AuthorizationRow, came_at: datetime) -> Sequence[AuthorizationRow]:
-    wordings = select(DocumentRow.wording).where(
-        DocumentRow.authorization_id == row.authorization_id, DocumentRow.wording.is_not(None)
+    asked = {
+        "tenant": row.tenant,
+        "case": row.authorization_id,
+        "likeness": row.likeness,
+        "member": row.member_id,
+        "earliest": came_at - LOOKED_BACK,
+        "latest": came_at + LOOKED_BACK,
+    }
+    return session.scalars(_ALIKE if row.member_id is None else _ALIKE_OR_OF_MEMBER, asked).all()
+
+
+def _alike(by_member: bool) -> Select[AuthorizationRow]:
+    """Each way to be alike from its own index: with ``or`` SQLite would look at every case of the year."""
+    case: BindParameter[str] = bindparam("case")
+    tenant: BindParameter[str] = bindparam("tenant")
+    member: BindParameter[str] = bindparam("member")
+    own = aliased(DocumentRow)
+    own_wordings = select(own.wording).where(own.authorization_id == case, own.wording.is_not(None))
+    ids = select(AuthorizationRow.authorization_id).where(AuthorizationRow.tenant == tenant)
+    alike = [
+        ids.where(AuthorizationRow.likeness == bindparam("likeness")),
+        select(DocumentRow.authorization_id).where(DocumentRow.wording.in_(own_wordings)),
+    ]
+    if by_member:
+        alike.append(ids.where(AuthorizationRow.member_id == member))
+    found = select(AuthorizationRow).where(
+        AuthorizationRow.authorization_id.in_(union(*alike)),
+        has_tenant(tenant),
+        AuthorizationRow.erased_at.is_(None),
+        AuthorizationRow.authorization_id != case,
+        AuthorizationRow.accepted_at.between(bindparam("earliest"), bindparam("latest")),
     )
-    with_words = select(DocumentRow.authorization_id).where(DocumentRow.wording.in_(wordings))
-    alike = [AuthorizationRow.likeness == row.likeness, AuthorizationRow.authorization_id.in_(with_words)]
-    if row.member_id is not None:
-        alike.append(AuthorizationRow.member_id == row.member_id)
-    return session.scalars(
-        select(AuthorizationRow)
-        .where(
-            AuthorizationRow.tenant == row.tenant,
-            AuthorizationRow.erased_at.is_(None),
-            AuthorizationRow.authorization_id != row.authorization_id,
-            AuthorizationRow.accepted_at.between(came_at - LOOKED_BACK, came_at + LOOKED_BACK),
-            or_(*alike),
-        )
-        .order_by(AuthorizationRow.accepted_at.desc())
-        .limit(_MOST_COMPARED)
-    ).all()
+    if by_member:
+        # Where both have an id, that alone says whether they are one.
+        found = found.where(or_(AuthorizationRow.member_id == member, AuthorizationRow.member_id.is_(None)))
+    return found.order_by(AuthorizationRow.accepted_at.desc()).limit(_MOST_COMPARED)
+
+
+# Built once: SQLAlchemy takes as long to put a statement together as a database to answer it.
+_ALIKE = _alike(by_member=False)
+_ALIKE_OR_OF_MEMBER = _alike(by_member=True)
 
 
 def _compared(session: Session, rows: Sequence[AuthorizationRow]) -> list[_Request]:

@@ -348,8 +348,10 @@ class Store:
             )
             session.add(row)
             if authorization.revision == stored.revision:
+                if authorization.amber_at is None:
+                    # Accepted before cases had alarms; every other has them from the start.
+                    recompute_due(session, authorization, now=now)
                 authorization.status = "triaged"
-                recompute_due(session, authorization, now=now)
                 authorization.route = result.route.value
                 authorization.reason_code = result.reasons[0].code
                 authorization.reason_message = result.reasons[0].message

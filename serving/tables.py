@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
     DateTime,
     Dialect,
     Float,
@@ -390,3 +392,11 @@ class TrailRow(Base):
     details: Mapped[str] = mapped_column(Text)
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+
+
+def has_tenant(tenant: BindParameter[str]) -> ColumnElement[bool]:
+    """Whether a case that is found by something rarer is the tenant's: not by the indexes of tenants.
+
+    SQLite knows no figures of what is stored, takes a tenant for as rare as a member, and would look at all its cases.
+    """
+    return (AuthorizationRow.tenant + "") == tenant
