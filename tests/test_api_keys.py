@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import database_in
+from databases import database_in, on_sqlite
 from fastapi.testclient import TestClient
 from serving_cases import request_body, routed
 from sqlalchemy import event, select, update
@@ -294,9 +294,8 @@ def test_when_a_key_was_last_used_is_kept_to_the_minute(keys: KeyStore) -> None:
 def test_a_key_works_on_a_database_that_cannot_be_written(start: Callable[..., TestClient]) -> None:
     client = start(api_keys="required")
     key = new_key(client)
-    event.listen(
-        client.app.state.store._engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON")
-    )
+    refusing = "PRAGMA query_only=ON" if on_sqlite() else "SET TRANSACTION READ ONLY"
+    event.listen(client.app.state.store._engine, "begin", lambda connection: connection.exec_driver_sql(refusing))
     assert client.get("/v1/authorizations", headers=bearer(key)).status_code == 200
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from case_work import CaseWork
 from closed_cases import SAID, closed_case, store_of
-from databases import database_in
+from databases import database_in, sqlite_only
 from envelope import key_file
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -84,6 +84,7 @@ def erase(store: Store, member_id: str = "M-PA-1") -> None:
     erase_member(store, member_id, TEN_YEARS, why=WHY, by="ruth", now=NOW)
 
 
+@sqlite_only
 def test_no_byte_of_what_was_erased_is_left_in_the_files(client: TestClient, tmp_path: Path) -> None:
     store = store_of(client)
     case = closed_case(client)

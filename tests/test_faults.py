@@ -228,7 +228,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     off = timedelta(0)
     real = datetime
 
-    class Shifted(datetime):
+    class AnyMoment(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, real)
+
+    class Shifted(datetime, metaclass=AnyMoment):
         @classmethod
         def now(cls, tz: Any = None) -> datetime:
             return real.now(tz) + off
