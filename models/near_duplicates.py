@@ -19,5 +19,14 @@ def likeness(request: AuthorizationRequest) -> str:
     member = request.member
     who = [member.member_id] if member.member_id else [member.birth_date.isoformat(), member.sex]
     asked = [*who, request.service.system, request.service.code.upper()]
-    canonical = json.dumps(asked, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return _hash(asked)
+
+
+def person_likeness(request: AuthorizationRequest) -> str:
+    """SHA-256 that is equal for requests for people of one birth date and sex, whatever id they have."""
+    return _hash([request.member.birth_date.isoformat(), request.member.sex])
+
+
+def _hash(said: list[str]) -> str:
+    canonical = json.dumps(said, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -13,16 +13,21 @@ from serving.tables import Base, UtcDateTime
 
 class RequestVersionRow(Base):
     """A request as it was before an update: ``request`` is the record of ``authorizations``, ``revision`` the last one it
-    was in force for, ``replaced_at`` when the update came. Rows are only added.
+    was in force for, ``replaced_at`` when the update came, ``member_id`` whose it was (null: nobody's,
+    or not recorded). Rows are only added.
     """
 
     __tablename__ = "request_versions"
-    __table_args__ = (ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["authorization_id"], ["authorizations.authorization_id"]),
+        Index("ix_request_versions_member", "member_id"),
+    )
 
     authorization_id: Mapped[str] = mapped_column(String(26), primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
     request: Mapped[str] = mapped_column(SealedText("request_versions.request"))
     replaced_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    member_id: Mapped[str | None] = mapped_column(String(200))
 
 
 class CancellationRow(Base):
@@ -45,7 +50,10 @@ class IdempotencyKeyRow(Base):
     """
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = (Index("ix_idempotency_keys_first_seen", "first_seen_at"),)
+    __table_args__ = (
+        Index("ix_idempotency_keys_first_seen", "first_seen_at"),
+        Index("ix_idempotency_keys_authorization", "authorization_id"),
+    )
 
     tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -204,5 +204,6 @@ def _erase_case(session: Session, row: AuthorizationRow, now: datetime) -> dict[
     row.service_description = row.reason_message = row.member_id = None
     # Hashes of who it was about and what was sent would let somebody try out who and what.
     row.likeness = row.content_hash = ""
+    row.person_likeness = None
     row.erased_at = now
     return counts

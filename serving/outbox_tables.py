@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint, true
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from serving.sealed_types import SealedText
@@ -47,6 +47,7 @@ class EventRow(Base):
     __table_args__ = (
         UniqueConstraint("event_id", name="uq_events_event_id"),
         Index("ix_events_tenant", "tenant", "event_number"),
+        Index("ix_events_kind", "tenant", "kind", "event_number"),
         Index("ix_events_case", "authorization_id", "event_number"),
     )
 
@@ -99,6 +100,13 @@ class DeliveryRow(Base):
         ForeignKeyConstraint(["event_number"], ["events.event_number"]),
         Index("ix_deliveries_due", "webhook_id", "state", "next_at"),
         Index("ix_deliveries_case", "webhook_id", "authorization_id", "event_number", "state"),
+        Index(
+            "ix_deliveries_open",
+            "state",
+            "queued_at",
+            sqlite_where=text("state <> 'delivered'"),
+            postgresql_where=text("state <> 'delivered'"),
+        ),
     )
 
     webhook_id: Mapped[str] = mapped_column(String(26), primary_key=True)

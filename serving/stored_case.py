@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from features.request import READABLE_CONTENT_TYPE
 from features.types import AuthorizationRequest, Document
 from models.decisions import Decision, Outcome
-from models.near_duplicates import likeness
+from models.near_duplicates import likeness, person_likeness
 from models.types import Route
 from serving.database import without_nul
 from serving.documents.read_document import ReadDocument
@@ -130,6 +130,7 @@ def columns_of(request: AuthorizationRequest) -> dict[str, Any]:
     """The columns of ``authorizations`` that say what is asked for, as they are on the request."""
     return {
         "likeness": likeness(request),
+        "person_likeness": person_likeness(request),
         "request": dumps(request_record(request)),
         "service_system": request.service.system,
         "service_code": without_nul(request.service.code),

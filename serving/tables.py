@@ -52,7 +52,8 @@ class Base(DeclarativeBase):
 class AuthorizationRow(Base):
     """One accepted request. ``revision`` grows when documents are added; ``route`` and the reason are of the latest
     result and null while none is stored. ``audit_selected`` is drawn once, when the request is accepted, with
-    ``audit_probability`` (null: not recorded). ``likeness`` is equal for requests of one member for one service.
+    ``audit_probability`` (null: not recorded). ``likeness`` is equal for requests of one member for one service,
+    ``person_likeness`` for those of one birth date and sex.
 
     ``work`` is where the case stands with people (serving/work.py). ``turn`` grows with every change of the case by a
     person or by new documents: who acts names the turn they saw, so that two people cannot act on one case unawares.
@@ -71,6 +72,7 @@ class AuthorizationRow(Base):
     __table_args__ = (
         UniqueConstraint("tenant", "external_id", name="uq_authorizations_tenant_external_id"),
         Index("ix_authorizations_likeness", "tenant", "likeness", "accepted_at"),
+        Index("ix_authorizations_person", "tenant", "person_likeness", "accepted_at"),
         Index("ix_authorizations_due", "tenant", "due_at", "authorization_id"),
         Index("ix_authorizations_route_due", "tenant", "route", "due_at", "authorization_id"),
         Index("ix_authorizations_status_due", "tenant", "status", "due_at", "authorization_id"),
@@ -113,6 +115,7 @@ class AuthorizationRow(Base):
     external_id: Mapped[str] = mapped_column(String(200))
     content_hash: Mapped[str] = mapped_column(String(64))
     likeness: Mapped[str] = mapped_column(String(64))
+    person_likeness: Mapped[str | None] = mapped_column(String(64))
     request: Mapped[str] = mapped_column(SealedText("authorizations.request"))
     service_system: Mapped[str] = mapped_column(String(16))
     service_code: Mapped[str] = mapped_column(String(200))
