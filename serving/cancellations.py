@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from serving.batch_tables import CancellationRow
@@ -81,16 +79,6 @@ def cancellation_of(session: Session, authorization_id: str) -> Cancellation | N
     """How a case was cancelled, None where it was not."""
     row = session.get(CancellationRow, authorization_id)
     return _cancellation(row) if row is not None else None
-
-
-def cancelled_at(session: Session, cases: Sequence[str]) -> dict[str, datetime]:
-    """When each of these cases was cancelled; those that were not are left out."""
-    rows = session.execute(
-        select(CancellationRow.authorization_id, CancellationRow.cancelled_at).where(
-            CancellationRow.authorization_id.in_(cases)
-        )
-    )
-    return {row.authorization_id: row.cancelled_at for row in rows}
 
 
 def _cancellation(row: CancellationRow) -> Cancellation:

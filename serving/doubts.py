@@ -1,17 +1,20 @@
-"""What the store knows against fast-tracking a request, whatever its notes say. Asked once for each result."""
+"""What the store knows against fast-tracking a request, whatever its notes say.
+
+Asked in the transaction that keeps the result, so that of two requests that speak against each other the second to be kept
+finds the first.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import BindParameter, bindparam, false, func, select
 from sqlalchemy.orm import Session, aliased
 
-from serving.case_standing import case_row
 from serving.near_duplicates import has_near_duplicate
-from serving.store import Store
-from serving.tables import AuthorizationRow, DocumentRow, FastTrackSwitchRow, has_tenant
+from serving.tables import AuthorizationRow, CaseActionRow, DocumentRow, FastTrackSwitchRow, has_tenant
+from serving.work import DECIDING, ActionKind, Work
 
 _MOST_COMPARED = 50
 """So many requests with the same words are compared at most; the first of another member suffices."""
@@ -20,29 +23,48 @@ _MOST_COMPARED = 50
 @dataclass(frozen=True, slots=True)
 class Doubts:
     """``near_duplicate``: it looks like another request of the same member (serving/near_duplicates.py).
-    ``text_of_another_member``: a document says, word for word, what one of another member's earlier request says.
-    ``fast_track_off``: the fast lane of the service family is switched off now.
+    ``text_of_another_member``: a document says, word for word, what one of another member's request says.
+    ``fast_track_off``: the fast lane of the service family is switched off now. ``second_look``: people have referred it,
+    decided it or closed it as withdrawn. ``superseded``: more has come since the revision that was read. ``cancelled``: the
+    intake system took it back.
     """
 
-    near_duplicate: bool
-    text_of_another_member: bool
-    fast_track_off: bool
+    near_duplicate: bool = False
+    text_of_another_member: bool = False
+    fast_track_off: bool = False
+    second_look: bool = False
+    superseded: bool = False
+    cancelled: bool = False
+
+    def __or__(self, other: Doubts) -> Doubts:
+        return Doubts(*(getattr(self, field.name) or getattr(other, field.name) for field in fields(Doubts)))
 
 
-def doubts_of(store: Store, authorization_id: str, family: str | None) -> Doubts:
-    """The doubts about a case whose policy is of this family (None: no policy covers it), seen at one moment.
+NO_DOUBTS: Doubts = Doubts()
 
-    Raises UnknownAuthorizationError.
+
+def doubts_of(session: Session, row: AuthorizationRow, *, revision: int, family: str | None) -> Doubts:
+    """The doubts about the result of a revision whose policy is of this family (None: no policy covers it)."""
+    asked = {"tenant": row.tenant, "case": row.authorization_id, "family": family or ""}
+    off, shared, acted = session.execute(_ASKED, asked).one()
+    return Doubts(
+        near_duplicate=has_near_duplicate(session, row),
+        text_of_another_member=bool(shared) and _is_of_another(session, row, asked),
+        fast_track_off=bool(off) and family is not None,
+        second_look=bool(acted) or row.second_look,
+        superseded=row.revision != revision,
+        cancelled=row.work == Work.CANCELLED,
+    )
+
+
+def hold_alike(session: Session, row: AuthorizationRow) -> None:
+    """Let nobody else keep a result of a request of this person, or of this member for this service, until the end.
+
+    SQLite has one writer anyway.
     """
-    with store.reading() as session:
-        row = case_row(session, store.tenant, authorization_id)
-        asked = {"tenant": row.tenant, "case": authorization_id, "family": family or ""}
-        off, shared = session.execute(_ASKED, asked).one()
-        return Doubts(
-            has_near_duplicate(session, row),
-            bool(shared) and _is_of_another(session, row, asked),
-            bool(off) and family is not None,
-        )
+    if session.get_bind().dialect.name == "postgresql":
+        for alike in sorted({row.likeness, row.person_likeness or ""}):
+            session.execute(_HOLD, {"alike": f"{row.tenant} {alike}"})
 
 
 def _is_of_another(session: Session, row: AuthorizationRow, asked: dict[str, str]) -> bool:
@@ -59,11 +81,14 @@ _shared = (
     .join(DocumentRow, DocumentRow.authorization_id == AuthorizationRow.authorization_id)
     .where(
         has_tenant(_TENANT),
-        AuthorizationRow.authorization_id < _CASE,
+        AuthorizationRow.erased_at.is_(None),
+        # Later ones too: a text may have come to this case after it came to theirs.
+        AuthorizationRow.authorization_id != _CASE,
         DocumentRow.wording.in_(select(_own.wording).where(_own.authorization_id == _CASE, _own.wording.is_not(None))),
     )
 )
 _WITH_THE_SAME_WORDS = _shared.distinct().limit(_MOST_COMPARED)
+_ENDING = [kind.value for kind in (*DECIDING, ActionKind.REFERRED, ActionKind.WITHDRAWN)]
 _ASKED = select(
     func.coalesce(
         select(FastTrackSwitchRow.off)
@@ -74,4 +99,8 @@ _ASKED = select(
         false(),
     ),
     _shared.exists(),
+    select(CaseActionRow.action_id)
+    .where(CaseActionRow.authorization_id == _CASE, CaseActionRow.kind.in_(_ENDING))
+    .exists(),
 )
+_HOLD = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("alike"), 0)))

@@ -24,8 +24,7 @@ from features.errors import PolicyError
 from features.policy import load_policies
 from models.near_duplicates import NEAR_DUPLICATE_SPAN
 from models.types import Route
-from serving.batch_tables import RequestVersionRow
-from serving.cancellations import cancelled_at
+from serving.batch_tables import CancellationRow, RequestVersionRow
 from serving.tables import AuthorizationRow, DocumentRow, has_tenant
 
 LOOKED_BACK = timedelta(days=366)
@@ -87,41 +86,53 @@ def has_near_duplicate(session: Session, row: AuthorizationRow) -> bool:
 
 def near_duplicates(session: Session, row: AuthorizationRow) -> tuple[NearDuplicate, ...]:
     """Every request that looks like this one, earlier or later, newest first."""
-    came_at = _came_at(session, row)
+    came_at = _came_at(session, [row])[row.authorization_id]
     candidates = _candidates(session, row, came_at)
     if not candidates:
         return ()
     own, *others = _compared(session, [row, *candidates])
-    cancelled = cancelled_at(session, [other.row.authorization_id for other in others])
+    others_came_at = _came_at(session, candidates)
+    cancelled = _cancelled_at(session, [other.row.authorization_id for other in others])
     found = []
     for other in others:
         ended = cancelled.get(other.row.authorization_id)
         if (ended is not None and ended <= came_at) or not _same_member(own.record, other.record):
             continue
-        likeness = _likeness(own, other, came_at)
+        likeness = _likeness(own, other, came_at, others_came_at[other.row.authorization_id])
         if likeness.is_near_duplicate:
             found.append(_near_duplicate(row, other, likeness, came_at))
     return tuple(sorted(found, key=lambda each: (each.accepted_at, each.authorization_id), reverse=True))
 
 
-def _came_at(session: Session, row: AuthorizationRow) -> datetime:
-    """When the request came to be what it is: accepted, updated, or given its newest document."""
-    if row.revision == 1:
-        return row.accepted_at
-    updated = session.scalar(
-        select(func.max(RequestVersionRow.replaced_at)).where(
-            RequestVersionRow.authorization_id == row.authorization_id
+def _came_at(session: Session, rows: Sequence[AuthorizationRow]) -> dict[str, datetime]:
+    """When each request came to be what it is: accepted, updated, or given its newest document."""
+    came = {row.authorization_id: row.accepted_at for row in rows}
+    changed = [row.authorization_id for row in rows if row.revision > 1]
+    for case, at in (
+        (RequestVersionRow.authorization_id, RequestVersionRow.replaced_at),
+        (DocumentRow.authorization_id, DocumentRow.received_at),
+    ):
+        if changed:
+            for authorization_id, last in session.execute(
+                select(case, func.max(at)).where(case.in_(changed)).group_by(case)
+            ):
+                came[authorization_id] = max(came[authorization_id], _aware(last or came[authorization_id]))
+    return came
+
+
+def _aware(moment: datetime) -> datetime:
+    # An aggregate of a column comes without its time zone from SQLite.
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _cancelled_at(session: Session, cases: Sequence[str]) -> dict[str, datetime]:
+    """When each of these cases was cancelled; those that were not are left out."""
+    rows = session.execute(
+        select(CancellationRow.authorization_id, CancellationRow.cancelled_at).where(
+            CancellationRow.authorization_id.in_(cases)
         )
     )
-    added = session.scalar(
-        select(func.max(DocumentRow.received_at)).where(DocumentRow.authorization_id == row.authorization_id)
-    )
-    return max(moment for moment in (row.accepted_at, _aware(updated), _aware(added)) if moment is not None)
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    # An aggregate of a column comes without its time zone from SQLite.
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+    return {row.authorization_id: row.cancelled_at for row in rows}
 
 
 def _candidates(session: Session, row: AuthorizationRow, came_at: datetime) -> Sequence[AuthorizationRow]:
@@ -129,6 +140,7 @@ def _candidates(session: Session, row: AuthorizationRow, came_at: datetime) -> S
         "tenant": row.tenant,
         "case": row.authorization_id,
         "likeness": row.likeness,
+        "person": row.person_likeness,
         "member": row.member_id,
         "earliest": came_at - LOOKED_BACK,
         "latest": came_at + LOOKED_BACK,
@@ -144,8 +156,10 @@ def _alike(by_member: bool) -> Select[AuthorizationRow]:
     own = aliased(DocumentRow)
     own_wordings = select(own.wording).where(own.authorization_id == case, own.wording.is_not(None))
     ids = select(AuthorizationRow.authorization_id).where(AuthorizationRow.tenant == tenant)
+    same_person = ids.where(AuthorizationRow.person_likeness == bindparam("person"))
     alike = [
         ids.where(AuthorizationRow.likeness == bindparam("likeness")),
+        same_person.where(AuthorizationRow.member_id.is_(None)) if by_member else same_person,
         select(DocumentRow.authorization_id).where(DocumentRow.wording.in_(own_wordings)),
     ]
     if by_member:
@@ -204,12 +218,12 @@ def _same_member(own: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return bool((one["birth_date"], one["sex"]) == (two["birth_date"], two["sex"]))
 
 
-def _likeness(own: _Request, other: _Request, came_at: datetime) -> Likeness:
+def _likeness(own: _Request, other: _Request, came_at: datetime, other_came_at: datetime) -> Likeness:
     return Likeness(
         same_service=(own.row.service_system, own.row.service_code.upper())
         == (other.row.service_system, other.row.service_code.upper()),
         same_family=bool(own.families & other.families),
-        within_span=abs(other.row.accepted_at - came_at) <= NEAR_DUPLICATE_SPAN,
+        within_span=any(abs(at - came_at) <= NEAR_DUPLICATE_SPAN for at in (other.row.accepted_at, other_came_at)),
         dates=_overlap(_days(own.record), _days(other.record)),
         documents=len(own.documents & other.documents),
     )

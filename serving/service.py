@@ -26,10 +26,10 @@ from models.types import Reason, Route, TriageResult
 from serving.cancellations import Cancellation, CancellationReason, cancel
 from serving.case_search import cases_of
 from serving.documents.pool import ReadingPool
-from serving.doubts import doubts_of
+from serving.doubted import DoubtedError
+from serving.doubts import NO_DOUBTS, Doubts
 from serving.errors import (
     BeingReadError,
-    CaseCancelledError,
     ServiceStoppingError,
     ServingError,
     StoreUnavailableError,
@@ -62,6 +62,13 @@ TEXT_OF_ANOTHER_MEMBER = Reason(
     "text_of_another_member",
     "A document says word for word what one of another member's request says; a nurse finds out whose it is.",
 )
+
+SECOND_LOOK = Reason(
+    "second_look",
+    "People have referred, decided or closed this case before; one of them looks at what is there now.",
+)
+
+SUPERSEDED = Reason("superseded", "More came while this was read; the next result is of everything.")
 
 PROCESS_ENDED = "process_ended"
 """The kind of error where nobody was left to say another."""
@@ -302,6 +309,9 @@ class AuthorizationService:
         self._metrics.count_attempt("dead")
         try:
             stored = self._store.request(job.authorization_id)
+            if stored.revision != job.revision:
+                self._queue.drop(job)
+                return None
             return self._keep(stored, system_error_result(stored.request), dead=error)
         except StoreUnavailableError:
             raise
@@ -396,24 +406,15 @@ class AuthorizationService:
         return to_a_nurse(result, FAST_TRACK_OFF)
 
     def _keep(self, stored: StoredRequest, result: TriageResult, *, dead: str | None = None) -> StoredResult:
-        try:
-            return self._keep_as(stored, self._guarded(stored, result), dead)
-        except CaseCancelledError:
-            return self._keep_as(stored, to_a_nurse(result, CANCELLED), dead)
+        doubts = NO_DOUBTS
+        while True:
+            try:
+                return self._keep_as(stored, heeding(result, doubts), dead, doubts)
+            except DoubtedError as found:
+                # Doubts are only ever added, so this ends.
+                doubts = found.doubts
 
-    def _guarded(self, stored: StoredRequest, result: TriageResult) -> TriageResult:
-        """The result after everything that only the store knows of the request."""
-        family = result.policy.family if result.policy else None
-        doubts = doubts_of(self._store, stored.authorization_id, family)
-        if doubts.fast_track_off:
-            result = to_a_nurse(result, FAST_TRACK_OFF)
-        if doubts.near_duplicate:
-            result = to_a_nurse(result, NEAR_DUPLICATE)
-        if doubts.text_of_another_member:
-            result = to_a_nurse(result, TEXT_OF_ANOTHER_MEMBER)
-        return result
-
-    def _keep_as(self, stored: StoredRequest, result: TriageResult, dead: str | None) -> StoredResult:
+    def _keep_as(self, stored: StoredRequest, result: TriageResult, dead: str | None, doubts: Doubts) -> StoredResult:
         held = stored.audit_selected and result.route is Route.FAST_TRACK
         if held:
             result = replace(result, route=Route.NURSE_REVIEW, reasons=(SELECTED_FOR_REVIEW,))
@@ -426,6 +427,7 @@ class AuthorizationService:
             held_for_audit=held,
             now=self._clock(),
             dead=dead,
+            heeded=doubts,
         )
         if stored_now:
             self._metrics.count_result(result, held_for_audit=held)
@@ -453,6 +455,25 @@ def to_a_nurse(result: TriageResult, reason: Reason) -> TriageResult:
     if any(other.code == reason.code for other in others):
         return result
     return replace(result, route=Route.NURSE_REVIEW, reasons=(*others, reason))
+
+
+def heeding(result: TriageResult, doubts: Doubts) -> TriageResult:
+    """The result after everything that only the store knows of the request."""
+    if doubts.fast_track_off:
+        result = to_a_nurse(result, FAST_TRACK_OFF)
+    if doubts.near_duplicate:
+        result = to_a_nurse(result, NEAR_DUPLICATE)
+    if doubts.text_of_another_member:
+        result = to_a_nurse(result, TEXT_OF_ANOTHER_MEMBER)
+    # Of these a nurse is told by the page; they are a reason only where there is no other.
+    for doubted, reason in (
+        (doubts.second_look, SECOND_LOOK),
+        (doubts.superseded, SUPERSEDED),
+        (doubts.cancelled, CANCELLED),
+    ):
+        if doubted and result.route is Route.FAST_TRACK:
+            result = to_a_nurse(result, reason)
+    return result
 
 
 def check_offsets(request: AuthorizationRequest, result: TriageResult) -> None:

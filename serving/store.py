@@ -26,9 +26,10 @@ from serving.case_standing import case_row
 from serving.data_keys import DataKeys
 from serving.database import database_errors, is_migrated, migrate, open_engine
 from serving.documents.read_document import ReadDocument
+from serving.doubted import DoubtedError
+from serving.doubts import NO_DOUBTS, Doubts, doubts_of, hold_alike
 from serving.envelope_keys import EnvelopeKeys
 from serving.errors import (
-    CaseCancelledError,
     ContentConflictError,
     StoreUnavailableError,
     UnknownDocumentError,
@@ -320,11 +321,13 @@ class Store:
         held_for_audit: bool,
         now: datetime,
         dead: str | None = None,
+        heeded: Doubts = NO_DOUBTS,
     ) -> tuple[StoredResult, bool]:
         """Store the result of a revision and end its job, or find the result stored meanwhile: the first one stays.
 
-        ``dead``: the job was given up for this kind of error. Returns the stored result and whether it is this one. Raises
-        CaseCancelledError for a fast track of a case that was cancelled meanwhile; then nothing is stored.
+        ``dead``: the job was given up for this kind of error. ``heeded``: the doubts that the result is stored in spite of,
+        or heeds. Returns the stored result and whether it is this one. Raises DoubtedError where there are others; then
+        nothing is stored.
         """
         key = (stored.authorization_id, stored.revision)
         with self.writing() as session:
@@ -333,8 +336,12 @@ class Store:
             end_job(session, *key, dead=dead if existing is None else None, now=now)
             if existing is not None:
                 return stored_result(existing), False
-            if authorization.work == Work.CANCELLED and result.route is Route.FAST_TRACK:
-                raise CaseCancelledError("authorization_id: this request was cancelled while it was read")
+            if result.route is Route.FAST_TRACK:
+                hold_alike(session, authorization)
+            family = result.policy.family if result.policy else None
+            doubts = heeded | doubts_of(session, authorization, revision=stored.revision, family=family)
+            if doubts != heeded:
+                raise DoubtedError(doubts)
             row = ResultRow(
                 authorization_id=stored.authorization_id,
                 revision=stored.revision,
@@ -355,12 +362,8 @@ class Store:
                 authorization.route = result.route.value
                 authorization.reason_code = result.reasons[0].code
                 authorization.reason_message = result.reasons[0].message
-                authorization.family = result.policy.family if result.policy else None
-                if (
-                    authorization.work == Work.OPEN
-                    and result.route is Route.FAST_TRACK
-                    and not authorization.second_look
-                ):
+                authorization.family = family
+                if authorization.work == Work.OPEN and result.route is Route.FAST_TRACK:
                     authorization.work = Work.FAST_TRACKED.value
             session.flush()
             # An intake system that took its request back was told so last.

@@ -72,7 +72,7 @@ class AuthorizationRow(Base):
     __table_args__ = (
         UniqueConstraint("tenant", "external_id", name="uq_authorizations_tenant_external_id"),
         Index("ix_authorizations_likeness", "tenant", "likeness", "accepted_at"),
-        Index("ix_authorizations_person", "tenant", "person_likeness", "accepted_at"),
+        Index("ix_authorizations_person", "tenant", "person_likeness", "member_id"),
         Index("ix_authorizations_due", "tenant", "due_at", "authorization_id"),
         Index("ix_authorizations_route_due", "tenant", "route", "due_at", "authorization_id"),
         Index("ix_authorizations_status_due", "tenant", "status", "due_at", "authorization_id"),

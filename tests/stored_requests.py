@@ -10,6 +10,7 @@ from features.types import AuthorizationRequest
 from models.clocks import earliest_due
 from models.result import result_to_json, trace_to_json
 from models.types import TriageResult
+from serving.doubts import NO_DOUBTS, Doubts
 from serving.new_request import NewRequest
 from serving.records import ReceivedDocument, dumps
 from serving.store import LeaseFor, Store, for_whoever_takes_it
@@ -48,8 +49,16 @@ def accepted(
     return store.accept(new, now=now, lease_for=lease_for)[0]
 
 
-def kept(store: Store, stored: StoredRequest, result: TriageResult, *, now: datetime, dead: str | None = None) -> bool:
-    """Keep a result; whether it is the one that is stored now."""
+def kept(
+    store: Store,
+    stored: StoredRequest,
+    result: TriageResult,
+    *,
+    now: datetime,
+    dead: str | None = None,
+    heeded: Doubts = NO_DOUBTS,
+) -> bool:
+    """Keep a result; whether it is the one that is stored now. Raises DoubtedError."""
     _, is_this_one = store.keep_result(
         stored,
         result,
@@ -58,5 +67,6 @@ def kept(store: Store, stored: StoredRequest, result: TriageResult, *, now: date
         held_for_audit=False,
         now=now,
         dead=dead,
+        heeded=heeded,
     )
     return is_this_one

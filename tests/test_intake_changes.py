@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from models.types import Route
 from serving.app import create_app
 from serving.batch_tables import IdempotencyKeyRow, RequestVersionRow
 from serving.job_tables import JobRow
+from serving.jobs import MOST_LOST
 from serving.outbox import Outbox
 from serving.roles import Role
 from serving.settings import Settings
-from serving.tables import AuthorizationRow, TrailRow
+from serving.tables import AuthorizationRow, CaseActionRow, TrailRow
 from serving.trail_chain import verify
+from serving.ulid import UlidSource
 
 Build = Callable[..., FastAPI]
 
@@ -81,6 +84,26 @@ def row_of(client: TestClient, case: str) -> AuthorizationRow:
 def move(client: TestClient, case: str, **values: Any) -> None:
     with client.app.state.store.writing() as session:  # type: ignore[attr-defined]  # as above
         session.execute(update(AuthorizationRow).where(AuthorizationRow.authorization_id == case).values(**values))
+
+
+def acted(client: TestClient, case: str, kind: str) -> None:
+    """Somebody did this on the case, and it stands so."""
+    who = add_person(client.app, Role.MEDICAL_DIRECTOR)  # type: ignore[arg-type]  # it is the FastAPI
+    with client.app.state.store.writing() as session:  # type: ignore[attr-defined]  # as above
+        session.add(
+            CaseActionRow(
+                action_id=UlidSource()(),
+                tenant="default",
+                authorization_id=case,
+                revision=1,
+                kind=kind,
+                person_id=who.person_id,
+                role=who.role.value,
+                at=datetime.now(UTC),
+                content="{}",
+            )
+        )
+    move(client, case, work=kind if kind in ("referred", "withdrawn") else "decided")
 
 
 def page(client: TestClient, case: str) -> str:
@@ -177,6 +200,29 @@ def test_a_decided_case_gets_a_second_look_when_its_request_is_updated(client: T
     row = row_of(client, case)
     assert (row.work, row.second_look) == ("open", True)
     assert "Request updated: units: 1 → 4" in page(client, case)
+
+
+@pytest.mark.parametrize("kind", ["referred", "approved", "determined_adversely", "withdrawn"])
+def test_a_case_that_people_referred_or_closed_is_never_fast_tracked_by_what_comes(build: Build, kind: str) -> None:
+    client = TestClient(build(always(Route.FAST_TRACK, "all_criteria_met")), base_url="http://localhost")
+    case = sent(client)
+    acted(client, case, kind)
+    answer = client.put(f"/v1/authorizations/{case}", json=update_body(units=4)).json()
+    assert answer["route"] == "nurse_review"
+    assert [reason["code"] for reason in answer["reasons"]] == ["second_look"]
+    assert row_of(client, case).work == "open"
+
+
+def test_giving_up_the_reading_of_what_was_replaced_leaves_what_replaced_it_to_be_read(build: Build) -> None:
+    client, later = TestClient(build(), base_url="http://localhost"), {"prefer": "respond-async"}
+    case = client.post("/v1/authorizations", json=request_body(), headers=later).json()["authorization_id"]
+    service, queue = client.app.state.service, client.app.state.queue  # type: ignore[attr-defined]  # as above
+    job = queue.take_of(case)
+    assert client.put(f"/v1/authorizations/{case}", json=update_body(units=4), headers=later).status_code == 202
+    assert service.work(replace(job, attempts=MOST_LOST + 1)) is None
+    waiting = queue.take_of(case)
+    assert (waiting.revision, waiting.attempts) == (2, 1)
+    assert service.work(waiting).revision == 2
 
 
 @pytest.mark.parametrize("work", ["open", "awaiting_information", "referred", "withdrawn"])

@@ -25,6 +25,7 @@ from serving.jobs import JobQueue
 from serving.metrics import Metrics
 from serving.near_duplicates import near_duplicates
 from serving.new_request import parsed_request
+from serving.prefer import Preference
 from serving.records import dumps
 from serving.service import AuthorizationService
 from serving.settings import Settings
@@ -266,6 +267,77 @@ def test_of_two_near_duplicates_the_second_is_flagged_in_whatever_order_they_are
             assert not any(
                 desk.route(cases[int(other.removeprefix("PA-"))]) is Route.FAST_TRACK for other in desk.likes(case)
             )
+
+
+@pytest.mark.parametrize("first_has_id", [True, False])
+def test_where_one_request_has_no_member_id_birth_date_and_sex_tell(desk: Desk, first_has_id: bool) -> None:
+    members: list[str | None] = ["M-1", None] if first_has_id else [None, "M-1"]
+    cases = []
+    for number, member in enumerate(members):
+        body = wanted(f"PA-{number}")
+        body["member"]["member_id"] = member
+        cases.append(desk.send(body))
+        later(desk, hours=1)
+    assert [desk.is_flagged(case) for case in cases] == [False, True]
+
+
+def test_an_earlier_request_that_was_updated_counts_from_then(desk: Desk) -> None:
+    one = desk.send(wanted("PA-1", code="70551"))
+    later(desk, days=60)
+    changed = {name: part for name, part in wanted("PA-1").items() if name != "documents"}
+    desk.service.update(one, dumps(changed).encode())
+    assert desk.route(one) is Route.FAST_TRACK
+    later(desk, days=1)
+    assert desk.is_flagged(desk.send(wanted("PA-2")))
+
+
+def test_of_two_requests_whose_results_are_kept_at_one_time_one_is_held_back(desk: Desk) -> None:
+    """The first was stamped before the second and stored after it: neither sees the other when it is read."""
+    early = parsed_request(dumps(wanted("PA-1")).encode(), desk.now).numbered(
+        desk.next_id, audit_selected=False, audit_probability=0
+    )
+    later(desk, seconds=1)
+    kept, of_store = [], desk.store.keep_result
+
+    def keep_late(*given: Any, **named: Any) -> Any:
+        if not kept:
+            kept.append(early.authorization_id)
+            with desk.store.writing() as session:
+                desk.store.accept_within(session, early, now=NOW)
+            desk.triage(early.authorization_id)
+        return of_store(*given, **named)
+
+    desk.store.keep_result = keep_late  # type: ignore[method-assign]  # the moment between reading and keeping
+    two = desk.send(wanted("PA-2"))
+    routes = [desk.route(early.authorization_id), desk.route(two)]
+    assert routes.count(Route.FAST_TRACK) == 1
+
+
+def test_a_text_that_comes_to_an_earlier_request_later_is_noticed_there(desk: Desk) -> None:
+    one = desk.send(wanted("PA-1", member="M-1"))
+    assert desk.route(desk.send(wanted("PA-2", LONG_NOTE, member="M-2"))) is Route.FAST_TRACK
+    more = {"documents": [{"document_id": "d2", "type": "progress_note", "text": LONG_NOTE}]}
+    desk.service.add_documents(one, dumps(more).encode())
+    assert desk.reasons(one) == ["text_of_another_member"]
+
+
+def test_what_came_while_an_earlier_revision_was_read_lets_nobody_be_told_of_a_fast_track(desk: Desk) -> None:
+    of_store, more = desk.store.keep_result, {"documents": [{"document_id": "d2", "type": "letter", "text": "More."}]}
+    came: list[str] = []
+
+    def keep_late(stored: Any, *given: Any, **named: Any) -> Any:
+        if not came:
+            came.append(stored.authorization_id)
+            desk.service.add_documents(stored.authorization_id, dumps(more).encode(), Preference(respond_async=True))
+        return of_store(stored, *given, **named)
+
+    desk.store.keep_result = keep_late  # type: ignore[method-assign]  # the moment between reading and keeping
+    case = desk.send(wanted("PA-1"))
+    first = desk.store.result_of(case, 1)
+    assert first is not None
+    assert first.route is Route.NURSE_REVIEW
+    desk.triage(case)
+    assert desk.route(case) is Route.FAST_TRACK
 
 
 _numbers = itertools.count()

@@ -26,7 +26,6 @@ from serving.api_keys import Scope
 from serving.app import create_app
 from serving.batch_tables import BatchLineRow, BatchRow, CancellationRow, RequestVersionRow
 from serving.cookies import COOKIE
-from serving.doubts import doubts_of
 from serving.errors import PersonRefusedError, UnknownAuthorizationError, UnknownDocumentError, UnknownPersonError
 from serving.job_tables import JobRow
 from serving.key_store import KeyStore
@@ -449,7 +448,6 @@ def test_nothing_below_the_pages_opens_another_tenants_case_either(sides: dict[s
         lambda: store.history(case),
         lambda: store.document(case, 1),
         lambda: store.unread_documents(case),
-        lambda: doubts_of(store, case, "advanced_imaging"),
         lambda: own.room.drafts.drafts_of(nurse.person.person_id, case),
         lambda: own.room.drafts.clear(nurse.person.person_id, case, "note"),
         lambda: looked(store, nurse, case, NOW),

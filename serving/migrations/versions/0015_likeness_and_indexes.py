@@ -17,7 +17,7 @@ _OPEN = sa.text("state <> 'delivered'")
 def upgrade() -> None:
     # Not in a batch: SQLite would make the tables anew, and others point to them.
     op.add_column("authorizations", sa.Column("person_likeness", sa.String(64), nullable=True))
-    op.create_index("ix_authorizations_person", "authorizations", ["tenant", "person_likeness", "accepted_at"])
+    op.create_index("ix_authorizations_person", "authorizations", ["tenant", "person_likeness", "member_id"])
     op.add_column("request_versions", sa.Column("member_id", sa.String(200), nullable=True))
     op.create_index("ix_request_versions_member", "request_versions", ["member_id"])
     op.create_index(
