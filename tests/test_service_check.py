@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from features.policy import CoveragePolicy, load_policies
+from training import __main__ as command_line
 from training.__main__ import app
 from training.service_check import BankCheck, check_service, report
-from training.synthetic.lint import problems
+from training.synthetic.lint import lint_files, problems
 from training.synthetic.service import ServiceError, load_services, parse_service
 from training.synthetic.showing import show
 from training.synthetic.sketch import sketch
@@ -71,6 +72,18 @@ def test_shown_cases_fulfil_the_conditions() -> None:
     assert all("conservative_care=planned" in line for line in states)
     with pytest.raises(ServiceError, match="0 of"):
         list(show("knee-mri", 1, ("conservative_care=never_told",), 1, "train"))
+
+
+def test_a_name_without_a_file_is_an_error_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ServiceError, match=r"^bariatric\.yaml: there is no such file in training/synthetic/services$"):
+        lint_files(("knee-mri", "bariatric"))
+    monkeypatch.setattr("sys.argv", ["training", "lint-services", "--service", "bariatric"])
+    assert command_line.run() == 2
+    assert capsys.readouterr().err == (
+        "training: bariatric.yaml: there is no such file in training/synthetic/services\n"
+    )
 
 
 def test_the_commands_print_and_set_exit_codes(tmp_path: Path) -> None:

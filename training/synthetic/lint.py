@@ -356,14 +356,22 @@ def _would_help(policy: CoveragePolicy, leaves: Mapping[str, Status], leaf: str)
 
 
 def lint_files(only: tuple[str, ...] = ()) -> tuple[int, list[str], list[str]]:
-    """How many packaged files were looked at, every problem, and every notice, as ``file: place: what``."""
-    checked = 0
+    """How many packaged files were looked at, every problem, and every notice, as ``file: place: what``.
+
+    ``only`` names the services to look at, none of them all. Raises ServiceError for a name without a file.
+    """
+    files = {
+        entry.name.removesuffix(".yaml"): entry
+        for entry in (resources.files("training.synthetic") / "services").iterdir()
+        if entry.name.endswith(".yaml")
+    }
+    for name in only:
+        if name not in files:
+            raise ServiceError(f"{name}.yaml: there is no such file in training/synthetic/services")
+    chosen = sorted(set(only or files))
     found: list[str] = []
     noticed: list[str] = []
-    for entry in sorted((resources.files("training.synthetic") / "services").iterdir(), key=lambda item: item.name):
-        if not entry.name.endswith(".yaml") or (only and entry.name.removesuffix(".yaml") not in only):
-            continue
-        checked += 1
+    for entry in (files[name] for name in chosen):
         try:
             service = parse_service(entry.read_bytes(), entry.name)
         except ServiceError as error:
@@ -375,4 +383,4 @@ def lint_files(only: tuple[str, ...] = ()) -> tuple[int, list[str], list[str]]:
         found += [f"{entry.name}: {problem}" for problem in problems(service, policy)]
         if policy is not None:
             noticed += [f"{entry.name}: {notice}" for notice in notices(service, policy)]
-    return checked, found, noticed
+    return len(chosen), found, noticed
