@@ -92,6 +92,10 @@ def no_member(made: dict[str, Any]) -> None:
             "row 4: member_key: this member.member_id stands under another member_key",
         ),
         (
+            lambda made: made.update(documents_added={"d1": "2999-01-01T00:00:00Z"}),
+            "row 4: documents_added: lies in the future",
+        ),
+        (
             lambda made: made.update(documents_added={"d1": "2024-03-01T00:00:00Z"}),
             "row 4: documents_added: every document came after the decision",
         ),

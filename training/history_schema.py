@@ -230,7 +230,7 @@ def _added(raw: Mapping[str, Any], now: datetime) -> dict[str, datetime]:
         value = dict(value)
     if not isinstance(value, Mapping):
         raise RowProblem("documents_added", "must be an object of document_id and time")
-    return {str(name): _instant(at, "documents_added") for name, at in value.items() if at is not None}
+    return {str(name): _past(at, "documents_added", now) for name, at in value.items() if at is not None}
 
 
 def _kind(kind: type[Kind], raw: Mapping[str, Any], column: str) -> Kind | None:
@@ -245,8 +245,10 @@ def _kind(kind: type[Kind], raw: Mapping[str, Any], column: str) -> Kind | None:
 
 def _moment(raw: Mapping[str, Any], column: str, now: datetime) -> datetime | None:
     value = raw.get(column)
-    if value in (None, ""):
-        return None
+    return None if value in (None, "") else _past(value, column, now)
+
+
+def _past(value: Any, column: str, now: datetime) -> datetime:
     moment = _instant(value, column)
     if moment > now:
         raise RowProblem(column, "lies in the future")
