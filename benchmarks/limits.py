@@ -7,10 +7,10 @@ processes also gives wall time.
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -283,5 +283,17 @@ def run(trial: str, notes: Path, argument: str) -> Mapping[str, float]:
     return hostile(notes, argument)
 
 
+def main() -> None:
+    """One trial, as the command line names it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("trial", choices=["linearity", "growth", "workers", "hostile"])
+    parser.add_argument("notes", type=Path, help="JSON Lines whose lines have a text")
+    parser.add_argument(
+        "argument", help='PAGES; "1", "10 phrases" or "10 gapped"; REPEATS; "CHARACTERS KIND", in the order of the trials'
+    )
+    given = parser.parse_args()
+    hand_back(lambda: run(given.trial, given.notes, given.argument))
+
+
 if __name__ == "__main__":
-    hand_back(lambda: run(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+    main()

@@ -1,7 +1,7 @@
 """How long the worklist takes with 100,000 open cases: the server's time for one page, and the page's size.
 
 ``python -m benchmarks.worklist`` fills a database of its own that is thrown away, asks a server in this process for each
-page in turn and prints medians and 95 % beside the budgets of issue 6: 100 ms at the median, 200 kB. Exit code 1 where
+page in turn and prints medians and 95 % beside the budgets: 100 ms at the median, 200 kB. Exit code 1 where
 one is broken. ``--postgresql URL`` fills that (empty) database instead.
 """
 

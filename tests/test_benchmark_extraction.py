@@ -95,6 +95,12 @@ def test_of_an_error_only_its_kind_is_handed_back(notes: Path) -> None:
     assert child("benchmarks.limits", "hostile", str(notes), f"500 {SECRET}") == {"error": "KeyError"}
 
 
+def test_the_help_of_one_trial_says_what_it_wants() -> None:
+    command = [sys.executable, "-m", "benchmarks.limits", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert "{linearity,growth,workers,hostile} notes argument" in " ".join(done.stdout.split())
+
+
 def test_invented_entries_are_as_many_as_asked_for_and_are_never_found() -> None:
     code = (
         "from benchmarks.limits import grown\n"
