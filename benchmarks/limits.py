@@ -289,7 +289,8 @@ def main() -> None:
     parser.add_argument("trial", choices=["linearity", "growth", "workers", "hostile"])
     parser.add_argument("notes", type=Path, help="JSON Lines whose lines have a text")
     parser.add_argument(
-        "argument", help='PAGES; "1", "10 phrases" or "10 gapped"; REPEATS; "CHARACTERS KIND", in the order of the trials'
+        "argument",
+        help='PAGES; "1", "10 phrases" or "10 gapped"; REPEATS; "CHARACTERS KIND", in the order of the trials',
     )
     given = parser.parse_args()
     hand_back(lambda: run(given.trial, given.notes, given.argument))
