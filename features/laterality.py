@@ -144,9 +144,10 @@ def _find(lower: str, text: str, lo: int, hi: int) -> list[SideMention]:
 
 def _neighbours(text: str, start: int, end: int, lo: int, hi: int) -> tuple[str, str, str, str]:
     """The word before with the gap after it, the gap to the next word, and the next word; empty where there is none."""
-    # Both patterns match nothing as well.
-    before: re.Match[str] = _previous_pattern().match(text[max(lo, start - 20) : start][::-1])  # type: ignore[assignment]
-    after: re.Match[str] = _next_pattern().match(text, end, min(hi, end + 24))  # type: ignore[assignment]
+    turned = text[max(lo, start - 20) : start][::-1]
+    before: re.Match[str] = _previous_pattern().match(turned)  # type: ignore[assignment]  # it matches nothing as well
+    stop = min(hi, end + 24)
+    after: re.Match[str] = _next_pattern().match(text, end, stop)  # type: ignore[assignment]  # and so does this
     word = before["word"] or ""
     gap = before.group()[: -len(word)] if word else before.group()
     return word[::-1], gap[::-1], after["gap"], after["word"] or ""
@@ -160,7 +161,7 @@ def _is_site(word: str) -> bool:
 def _word(lower: str, text: str, start: int, end: int, word: str, lo: int, hi: int) -> SideMention | None:
     if word.startswith("b"):
         if word == "both":
-            return _both(text, start, end, lo, hi)
+            return _both(text, start, end, hi)
         return SideMention(start, end, "bilateral")
     previous, gap, space, following = _neighbours(text, start, end, lo, hi)
     previous, following = previous.lower(), following.lower()
@@ -211,7 +212,7 @@ def _dominance(lower: str, end: int, hi: int) -> bool:
     return lower.startswith(("dominan", "domin."), end + 6, hi) or "dominan" in lower[end : min(hi, end + 16)]
 
 
-def _both(text: str, start: int, end: int, lo: int, hi: int) -> SideMention | None:
+def _both(text: str, start: int, end: int, hi: int) -> SideMention | None:
     words = re.findall(r"[a-z]+", text[end : min(hi, end + 32)].lower())[:3]
     if words and (
         (words[0] in _paired() and words[0] not in ("upper", "lower"))

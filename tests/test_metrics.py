@@ -123,5 +123,6 @@ def test_every_alert_is_on_a_metric_with_labels_that_there_are(
     for label in re.findall(r"[{,](\w+)=", rule["expr"]):
         assert f'{label}="' in text
     commands = get_command(cli.app).commands  # type: ignore[attr-defined]  # a group
-    for command, following in re.findall(r"greenlane ([a-z-]+)(?: ([a-z]+))?", rule["annotations"]["action"]):  # type: ignore[index]
+    action = rule["annotations"]["action"]  # type: ignore[index]  # a rule is a mapping of mappings
+    for command, following in re.findall(r"greenlane ([a-z-]+)(?: ([a-z]+))?", action):
         assert following in getattr(commands[command], "commands", [following])

@@ -119,7 +119,7 @@ def test_changing_the_organization_ends_the_sign_in_before(acme: TestClient) -> 
 )
 def test_the_identity_provider_names_one_organization_that_is_here(
     start: Callable[..., TestClient],  # noqa: F811  (a fixture)
-    provider: IdentityProviderServer,  # noqa: F811
+    provider: IdentityProviderServer,  # noqa: F811  (a fixture)
     named: Any,
     tenant: str | None,
 ) -> None:
@@ -141,7 +141,7 @@ def test_the_identity_provider_names_one_organization_that_is_here(
 
 def test_without_the_claim_everybody_is_of_the_default_organization(
     start: Callable[..., TestClient],  # noqa: F811  (a fixture)
-    provider: IdentityProviderServer,  # noqa: F811
+    provider: IdentityProviderServer,  # noqa: F811  (a fixture)
 ) -> None:
     client = start(provider)
     provider.person |= {"organization": "acme"}

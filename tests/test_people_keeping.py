@@ -239,7 +239,7 @@ def test_a_command_about_people_that_cannot_be_done_exits_2(
 
 
 def test_demo_people_are_refused_where_others_can_reach_the_service(tmp_path: Path) -> None:
-    done = process("serve", "--demo-people", "--host", "0.0.0.0", "--port", "0", cwd=tmp_path)  # noqa: S104
+    done = process("serve", "--demo-people", "--host", "0.0.0.0", "--port", "0", cwd=tmp_path)  # noqa: S104  (it is refused)
     assert done.returncode == 2
     assert done.stderr.startswith("greenlane: --demo-people: only where")
     assert not (tmp_path / ".greenlane").exists()

@@ -6,11 +6,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from features.facts import FactReader
 from features.types import Document
+
+if TYPE_CHECKING:
+    # spaCy is only imported where a test needs it.
+    from spacy.language import Language
 
 NOTES = Path(__file__).parents[1] / ".." / "shared" / "data" / "mtsamples_notes.jsonl"
 NOTE = (
@@ -20,18 +25,18 @@ NOTE = (
 
 
 @pytest.fixture(scope="module")
-def nlp():  # type: ignore[no-untyped-def]  # spaCy's Language is only imported where a test needs it
+def nlp() -> Language:
     from features.pipeline import build_pipeline
 
     return build_pipeline()
 
 
-def test_text_of_the_doc_is_the_note(nlp) -> None:  # type: ignore[no-untyped-def]
+def test_text_of_the_doc_is_the_note(nlp: Language) -> None:
     for text in (NOTE, " leading", "trailing  ", "a\n\n b", "", "\t"):
         assert nlp(text).text == text
 
 
-def test_spans_carry_medspacys_attributes(nlp) -> None:  # type: ignore[no-untyped-def]
+def test_spans_carry_medspacys_attributes(nlp: Language) -> None:
     doc = nlp(NOTE)
     spans = {span.label_: span for span in doc.spans["medspacy_spans"]}
     assert spans["saddle_anesthesia"]._.is_negated
@@ -39,7 +44,7 @@ def test_spans_carry_medspacys_attributes(nlp) -> None:  # type: ignore[no-untyp
     assert not spans["low_back_pain"]._.is_negated
 
 
-def facts_by_both_doors(nlp, text: str) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:  # type: ignore[no-untyped-def]
+def facts_by_both_doors(nlp: Language, text: str) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
     doc = nlp(text)
     by_doc = sorted(
         (m.concept.concept_id, m.start, m.end, *(sorted({c.flag for c in a.cues})))
@@ -56,7 +61,7 @@ def facts_by_both_doors(nlp, text: str) -> tuple[list[tuple[object, ...]], list[
 
 
 @pytest.mark.slow
-def test_both_doors_give_the_same_mentions_and_assertions(nlp) -> None:  # type: ignore[no-untyped-def]
+def test_both_doors_give_the_same_mentions_and_assertions(nlp: Language) -> None:
     texts = [NOTE]
     if NOTES.exists():
         texts += [json.loads(line)["text"] for line in NOTES.read_text("utf-8").splitlines()[:40]]

@@ -65,7 +65,7 @@ def test_a_decided_case_shows_its_score(tmp_path: Path) -> None:
     with signed_in_client(app_of(tmp_path)) as client:
         from models.result import result_from_trace_text
 
-        case = client.app.state.service.case(submitted(client))  # type: ignore[attr-defined]
+        case = client.app.state.service.case(submitted(client))  # type: ignore[attr-defined]  # Starlette's app
         cautious: TriageResult = always(Route.NURSE_REVIEW, "score_below_threshold")(case.stored.request)
         assert result_from_trace_text(case.latest.trace).approval_score == cautious.approval_score
     assert score_view("ID", cautious).withheld == WITHHELD

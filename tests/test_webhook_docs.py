@@ -87,10 +87,10 @@ def test_the_five_lines_of_the_client_work(url: str, capsys: pytest.CaptureFixtu
     five, following = blocks(CLIENT, "python")
     # The service of this test is for this machine alone and wants no key.
     here = re.sub(r", key=\"[^\"]*\"", "", five.replace("https://greenlane.example.org", url))
-    exec(here, {"request": request_body("PA-docs")})  # noqa: S102
+    exec(here, {"request": request_body("PA-docs")})  # noqa: S102  our own documentation
     assert capsys.readouterr().out.startswith("fast_track ['Every criterion")
     with Greenlane(url) as client:
-        exec(following, {"client": client, "cursor": None})  # noqa: S102
+        exec(following, {"client": client, "cursor": None})  # noqa: S102  our own documentation
     assert capsys.readouterr().out == "authorization.triaged PA-docs fast_track\n"
 
 

@@ -211,7 +211,7 @@ def test_a_public_address_is_taken(url: str) -> None:
 def test_this_machine_is_called_only_where_the_service_listens_on_it_alone() -> None:
     assert HERE.checked("http://127.0.0.1:9000/") == "http://127.0.0.1:9000/"
     assert AddressRule.of(Settings()).loopback
-    assert not AddressRule.of(Settings(host="0.0.0.0")).loopback  # noqa: S104
+    assert not AddressRule.of(Settings(host="0.0.0.0")).loopback  # noqa: S104  (a setting under test)
     with pytest.raises(WebhookRefusedError):
         HERE.checked("https://10.0.0.8/")
 
@@ -382,8 +382,11 @@ def test_several_deliverers_send_everything_in_order_and_nothing_twice(any_post:
     chance = random.Random(17)  # noqa: S311  so that the test is the same each time
     receiver.answers = lambda _: 204 if chance.random() < 0.5 else 500
     begun = time.monotonic()
-    # Ten times as fast as the clock on the wall.
-    clock = lambda: NOW + timedelta(seconds=10 * (time.monotonic() - begun))  # noqa: E731
+
+    def clock() -> datetime:
+        """Ten times as fast as the clock on the wall."""
+        return NOW + timedelta(seconds=10 * (time.monotonic() - begun))
+
     deliverers = [Deliverer(Store(any_post.store._engine), HERE, clock=clock, idle_seconds=0.05) for _ in range(3)]
     stopping = threading.Event()
     threads = [threading.Thread(target=deliverer.run, args=(stopping,)) for deliverer in deliverers]

@@ -16,7 +16,7 @@ COLUMNS = (*HASHED, "hash")
 
 def trail_rows(url: str) -> list[Row]:
     """The trail as it is stored, oldest first; times as text without a zone, in UTC."""
-    found = stored_rows(url, f"SELECT {', '.join(COLUMNS)} FROM trail ORDER BY number")  # noqa: S608
+    found = stored_rows(url, f"SELECT {', '.join(COLUMNS)} FROM trail ORDER BY number")  # noqa: S608  (our own names)
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in found]
     return [{**row, "at": _plain(row["at"])} for row in rows]
 
@@ -33,7 +33,7 @@ def replace_trail(url: str, rows: list[Row]) -> None:
         connection.execute(text("DELETE FROM trail"))
         marks = ", ".join(f":{name}" for name in COLUMNS)
         if rows:
-            connection.execute(text(f"INSERT INTO trail ({', '.join(COLUMNS)}) VALUES ({marks})"), rows)  # noqa: S608
+            connection.execute(text(f"INSERT INTO trail ({', '.join(COLUMNS)}) VALUES ({marks})"), rows)  # noqa: S608  (our own names)
 
 
 def _plain(moment: str | datetime) -> str:

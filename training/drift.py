@@ -334,7 +334,7 @@ def exchangeable(reference: Mapping[str, Any], threshold: float, scores: Numbers
     case without losing its level.
     """
     from mapie.classification import SplitConformalClassifier  # type: ignore[import-untyped]  # ships no types
-    from mapie.exchangeability_testing import OnlineExchangeabilityTest  # type: ignore[import-untyped]
+    from mapie.exchangeability_testing import OnlineExchangeabilityTest  # type: ignore[import-untyped]  # nor here
 
     known = np.asarray(reference["scores"], dtype=np.float64)
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(known >= threshold))
