@@ -276,7 +276,7 @@ def _numeric(lower: str, reference: date | None, lo: int, hi: int) -> list[DateM
         return found
     for match in _numeric_pattern().finditer(lower, lo, hi):
         start, end = match.span()
-        if start > lo and lower[start - 1] == "-" and not _follows_a_date(lower, start, found, bare):
+        if start > lo and lower[start - 1] == "-" and not _follows_a_date(start, found, bare):
             continue
         form = match.lastgroup
         if form == "d4":
@@ -309,7 +309,7 @@ def _numeric(lower: str, reference: date | None, lo: int, hi: int) -> list[DateM
     return found
 
 
-def _follows_a_date(lower: str, start: int, found: list[DateMention], bare: list[_Bare]) -> bool:
+def _follows_a_date(start: int, found: list[DateMention], bare: list[_Bare]) -> bool:
     end = start - 1
     return bool((found and found[-1].end == end) or (bare and bare[-1].end == end))
 

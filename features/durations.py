@@ -269,7 +269,7 @@ def _read(lower: str, text: str, unit_match: re.Match[str], lo: int, hi: int) ->
     offset = at - len(window)
     before = _before_unit_pattern().search(window)
     if before is None:
-        return _without_number(lower, window, offset, at, end, unit, word, hi)
+        return _without_number(lower, window, offset, end, unit, word, hi)
     x = before.group("x") is not None
     words = before.group("xn" if x else "n")
     value = to_number(words.strip())
@@ -339,9 +339,7 @@ def _bounds(prior: re.Match[str] | None, after: re.Match[str] | None, plus: bool
     return "=", following == "so" or bool(hedge)
 
 
-def _without_number(
-    lower: str, window: str, offset: int, at: int, end: int, unit: Unit, word: str, hi: int
-) -> Duration | None:
+def _without_number(lower: str, window: str, offset: int, end: int, unit: Unit, word: str, hi: int) -> Duration | None:
     """ "twice a week", "2x/wk", "every other month", "a year ago", "over the past year"."""
     times = _times_before_unit_pattern().search(window)
     if times is not None:

@@ -283,7 +283,6 @@ _MESSAGES = {
     "json_invalid": "is not valid JSON",
 }
 _CONTEXT_FREE = ("date_", "datetime_", "float_", "int_", "greater_than", "finite_number", "string_too_long")
-_UNION_TAGS = frozenset({"date", "datetime"})
 
 
 def refusal(error: ValidationError) -> RequestRefusedError:

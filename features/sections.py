@@ -263,14 +263,6 @@ def _look_up(words: str, lexicon: SectionLexicon, *, closed: bool) -> str | None
     return name
 
 
-def section_at(sections: list[Section], offset: int) -> Section:
-    """The section that holds ``offset``, its heading included; the last one for an offset at the end of the text."""
-    for section in sections:
-        if offset < section.end:
-            return section
-    return sections[-1]
-
-
 def heading_cue(section: Section, implication: Implication) -> Cue:
     """The cue of an inference from a section: its heading's span and the section's name."""
     return Cue(implication.flag, section.heading_start, section.heading_end, f"section {section.name}")  # type: ignore[arg-type]  # checked when the lexicon is read

@@ -119,11 +119,11 @@ class SpineLevels:
         after = self._between(end, stop)
         before = self._between(begin, start)
         if after and _link_pattern().fullmatch(lower, end, after[0].start) and not _opens_item(lower, after[0]):
-            return _nearest(after[:1], after).spaces
+            return _nearest(after[:1]).spaces
         if before:
-            return _nearest(before[::-1], before).spaces
+            return _nearest(before[::-1]).spaces
         if after and not _opens_item(lower, after[0]):
-            return _nearest(after, after).spaces
+            return _nearest(after).spaces
         line = lower.rfind("\n", max(0, start - _BEFORE), start) + 1
         openers = [m for m in self._between(line, begin) if _opens_sentence(lower, m, line)]
         return openers[-1].spaces if openers else None
@@ -132,7 +132,7 @@ class SpineLevels:
         return self._mentions[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
 
-def _nearest(ordered: Sequence[LevelMention], among: Sequence[LevelMention]) -> LevelMention:
+def _nearest(ordered: Sequence[LevelMention]) -> LevelMention:
     """The first that names a space, else the first: "L4-5 ... contacting the L5 root" is at L4-5."""
     return next((mention for mention in ordered if not mention.alone), ordered[0])
 

@@ -65,11 +65,6 @@ def recompute_due(session: Session, row: AuthorizationRow, *, now: datetime) -> 
     return earliest_due(request, events, now=now) if due.paused_since else due
 
 
-def clock_of(session: Session, row: AuthorizationRow, *, now: datetime) -> DueTime:
-    """How the case's clock stands now; a pause that has not ended counts as far as ``now``."""
-    return earliest_due(request_of(row), clock_events(session, row.authorization_id), now=now)
-
-
 def keep_event(
     session: Session, row: AuthorizationRow, event: ClockEvent, *, now: datetime, action_id: str | None = None
 ) -> None:

@@ -136,9 +136,7 @@ def done_line(
     )
 
 
-def banner_of(
-    session: Session, tenant: str, done: str, who: Person, names: Mapping[str, Person], now: datetime
-) -> Banner | None:
+def banner_of(session: Session, tenant: str, done: str, who: Person, now: datetime) -> Banner | None:
     """The line about an action that this person just did, None where it is not theirs or none of those."""
     found = session.get(CaseActionRow, done)
     if found is None or found.tenant != tenant or found.person_id != who.person_id:

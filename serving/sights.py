@@ -35,10 +35,6 @@ class Sight(StrEnum):
     CASE_LEFT = "case_left"
 
 
-REPORTED = frozenset({Sight.DOCUMENT_OPENED, Sight.EVIDENCE_OPENED, Sight.CASE_LEFT})
-"""What only the browser knows. The other sights are recorded by the page that shows them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reported:
     """One sight that a browser reports: a criterion, a fact or a document by its id, or the seconds of looking."""

@@ -143,7 +143,7 @@ def work_view(
         received = documents_received(session, row.authorization_id)
         updates = updates_of(session, row)
         clock = clock_view(session, row, now)
-        banner = banner_of(session, row.tenant, done, who.person, names, now) if done else None
+        banner = banner_of(session, row.tenant, done, who.person, now) if done else None
     result = json.loads(case.latest.trace)
     works = who.person.may(Permission.WORK_ON_CASES)
     refused = {kind: refusal(kind, standing, who.person, now=now) for kind in ActionKind}

@@ -61,7 +61,7 @@ def workload_of_reviewers(
         .group_by(row.assigned_to)
     )
     held = {person: (cases, int(near)) for person, cases, near in holding}
-    done = _done(session, tenant, period, now)
+    done = _done(session, tenant, now)
     pace = _pace(session, tenant, period, quick_seconds)
     people = session.scalars(select(PersonRow).where(PersonRow.tenant == tenant)).all()
     lines = [
@@ -98,7 +98,7 @@ def _workload_of(person: PersonRow, held: tuple[int, int], done: tuple[int, int]
     )
 
 
-def _done(session: Session, tenant: str, period: Period, now: datetime) -> dict[str, tuple[int, int]]:
+def _done(session: Session, tenant: str, now: datetime) -> dict[str, tuple[int, int]]:
     """By person: decided today, decided since Monday."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     week = Period("custom", today - timedelta(days=today.weekday()), today + timedelta(days=1))

@@ -49,10 +49,6 @@ def taken(reading: Reading) -> Route:
     return route(reading, score=1.0, threshold=0.0, model_loaded=True)[0]
 
 
-def met_cases() -> list[ExpectedCase]:
-    return [case for _, case in all_cases() if taken(reading_of(case.request)) is Route.FAST_TRACK]
-
-
 @pytest.mark.parametrize("policy_id", IDS)
 def test_a_policys_own_cases_come_out_as_expected(policy_id: str) -> None:
     report = run_cases(policy_id, POLICIES)

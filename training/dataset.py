@@ -184,11 +184,6 @@ class Dataset:
         return replace(part, weights=np.ones(len(part)))
 
 
-def is_eligible(reading: Reading) -> bool:
-    """Whether policy and guards would let the request through, so that only the score can still hold it back."""
-    return not held_back_by(reading)
-
-
 def held_back_by(reading: Reading) -> tuple[str, ...]:
     """The codes of what keeps the request from the fast lane whatever its score; empty where it is eligible.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -289,11 +288,6 @@ def parse_service(content: str | bytes, file: str) -> Service:
             for each in error.errors(include_url=False, include_input=False)
         ]
         raise ServiceError("\n".join(dict.fromkeys(lines))) from None
-
-
-def read_service(path: Path) -> Service:
-    """The service in ``path``. Raises ServiceError."""
-    return parse_service(path.read_bytes(), path.name)
 
 
 @cache

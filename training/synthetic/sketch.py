@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from features.policy import CoveragePolicy, Criterion, Evidence
 
-_ROOMS = {"imaging": "imaging", "therapy_note": "therapy", "order": "order", "lab": "lab", "letter": "letter"}
-
 
 def sketch(policy: CoveragePolicy) -> Iterator[str]:
     """The lines of a file with a pathway for each branch, an element for each leaf, an exclusion for each flag.
