@@ -128,7 +128,13 @@ def test_care_counts_when_it_is_given_or_ordered(text: str, flags: set[str]) -> 
         } == flags
 
 
-@given(st.text(max_size=120))
+PIECES = [
+    "Cr 2.5 ", "(1.4 ", "baseline 1.1", " on 11/11", "Hgb 8.9 ", "-> 6.6 ", "falling from 9.8 ", "ABG 7.24/58/61 ", "VBG ",
+    "pH 7.02 ", "on 4 L NC ", "home O2 2 L ", "no home oxygen ", "baseline RA", ") ", ", ", ". ", "\n", "x ", "\u0130",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20).map("".join) | st.text(max_size=120))
 def test_any_text_is_read_and_offsets_lie_inside_it(text: str) -> None:
     for one in find_acute_values(text, find_measurements(text)):
         assert 0 <= one.start < one.end <= len(text)

@@ -121,7 +121,13 @@ def test_visits_that_are_ordered_are_neither_planned_nor_doubted() -> None:
     assert not visits.assertion.uncertain
 
 
-@given(st.text(max_size=120))
+PIECES = [
+    "inpatient ", "IP order ", "11/8 ", "11/12/2026 ", "0915 ", "- ", "discharged ", "5 MN ", "six midnights ", "LOS 5 days ",
+    "admit to SNF ", "SOC ", "F2F ", "SN 3x/wk x 4 wks ", "3w9 ", "observation ", ", ", ". ", "\n", "x ", "\u0130",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20).map("".join) | st.text(max_size=120))
 def test_any_text_is_read_and_offsets_lie_inside_it(text: str) -> None:
     for one in find_care_calendar(text, find_dates(text, DAY), DAY):
         assert 0 <= one.start < one.end <= len(text)

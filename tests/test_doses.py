@@ -156,7 +156,13 @@ def test_a_dose_is_asserted_as_its_drug_is() -> None:
     ]  # fmt: skip
 
 
-@given(st.text(max_size=200))
+PIECES = [
+    "naproxen ", "5 mg ", "1-2 tabs ", "0 mg", "5/325 mg ", "2 puffs", "one tablet ", "40 ", "po ", "bid ", "q4-6h ", "prn ",
+    "every other day", "x ", ", ", ". ", "\n", "(", "\u0130",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=200))
 def test_any_text_is_read_and_offsets_stay_inside(text: str) -> None:
     for dose in find_doses(text):
         assert 0 <= dose.start < dose.end <= len(text)

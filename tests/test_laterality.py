@@ -126,7 +126,13 @@ def test_the_side_of_a_finding(text: str, finding: str, side: str | None) -> Non
     assert side_of(text, start, start + len(finding), 0, len(text)) == side
 
 
-@given(st.text(max_size=200))
+PIECES = [
+    "left ", "RIGHT ", "knee ", "L ", "R", "(L)", "Rt ", "B knees", "bilateral ", "b/l ", "both ", "upper ", "OD ", "OS",
+    "OU ", "-LT", "L4-5 ", "hand ", "on the ", "=", ">", ", ", ". ", "\n", "x ", "\u0130",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=200))
 def test_any_text_is_read_without_an_error_and_offsets_stay_inside(text: str) -> None:
     for one in find_laterality(text):
         assert 0 <= one.start < one.end <= len(text)
