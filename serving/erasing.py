@@ -19,6 +19,7 @@ from serving.database import without_nul
 from serving.errors import ErasureRefusedError
 from serving.keeping_tables import ErasureRow, LegalHoldRow
 from serving.legal_holds import is_held, lock_keeping
+from serving.member_cases import ever_of_member
 from serving.people import Person
 from serving.records import dumps
 from serving.retention import is_closed, is_due
@@ -93,17 +94,15 @@ def erase_member(
 ) -> Erasure:
     """Erase everything of a member, or nothing. Raises ErasureRefusedError, which never names them.
 
+    A case that an update gave to somebody else goes as a whole: its documents may tell of both.
+
     ``despite_retention``: also what must still be kept, which two active people other than ``by`` approve.
     """
     if not why.strip():
         raise ErasureRefusedError("--why: say why")
     if despite_retention:
         _check_approvers(approvers, by)
-    of_member = and_(
-        AuthorizationRow.tenant == store.tenant,
-        AuthorizationRow.member_id == without_nul(member_id),
-        AuthorizationRow.erased_at.is_(None),
-    )
+    of_member = and_(ever_of_member(store.tenant, member_id), AuthorizationRow.erased_at.is_(None))
     query = select(AuthorizationRow).where(of_member).order_by(AuthorizationRow.authorization_id).with_for_update()
     with store.writing() as session:
         lock_keeping(session)
@@ -195,7 +194,9 @@ def _erase_case(session: Session, row: AuthorizationRow, now: datetime) -> dict[
     counts = {name: session.connection().execute(statement).rowcount for name, statement in gone.items()}
     # What came with calls: earlier requests, hashes of bodies, and in the answer of a batch the result.
     for statement in (
-        update(RequestVersionRow).where(RequestVersionRow.authorization_id == case).values(request=NOTHING_LEFT),
+        update(RequestVersionRow)
+        .where(RequestVersionRow.authorization_id == case)
+        .values(request=NOTHING_LEFT, member_id=None),
         delete(IdempotencyKeyRow).where(IdempotencyKeyRow.authorization_id == case),
         update(BatchLineRow).where(BatchLineRow.authorization_id == case).values(problem=LINE_ERASED),
     ):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from serving.database import without_nul
 from serving.errors import HoldRefusedError, UnknownAuthorizationError
 from serving.keeping_tables import LegalHoldRow
+from serving.member_cases import ever_of_member, ever_of_same_member
 from serving.store import Store
 from serving.tables import AuthorizationRow
 from serving.trail import record
@@ -101,13 +102,13 @@ def holds(store: Store, *, released: bool = False) -> tuple[LegalHold, ...]:
 
 
 def is_held() -> ColumnElement[bool]:
-    """Whether a hold stands on the case of the enclosing query, or on its member."""
+    """Whether a hold stands on the case of the enclosing query, or on whoever is or was its member."""
     return exists(literal(1)).where(
         LegalHoldRow.tenant == AuthorizationRow.tenant,
         LegalHoldRow.released_at.is_(None),
         or_(
             LegalHoldRow.authorization_id == AuthorizationRow.authorization_id,
-            LegalHoldRow.member_id == AuthorizationRow.member_id,
+            ever_of_same_member(LegalHoldRow.member_id),
         ),
     )
 
@@ -120,7 +121,7 @@ def lock_keeping(session: Session) -> None:
 
 def _hold(session: Session, row: LegalHoldRow) -> LegalHold:
     subject = (
-        AuthorizationRow.member_id == row.member_id
+        ever_of_member(row.tenant, row.member_id)
         if row.member_id is not None
         else AuthorizationRow.authorization_id == row.authorization_id
     )

@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session
 from features.request import READABLE_CONTENT_TYPE
 from serving.batch_tables import RequestVersionRow
 from serving.cancellations import cancellation_of
-from serving.database import without_nul
 from serving.errors import ExportError, UnknownAuthorizationError
+from serving.member_cases import ever_of_member
 from serving.private_file import private_bytes
 from serving.records import dumps
 from serving.store import Store
@@ -44,10 +44,11 @@ class ExportedRecord:
 
 
 def export_member(store: Store, member_id: str, path: Path, *, now: datetime) -> ExportedRecord:
-    """Write every request of the member with its documents, results, decisions, what people did and wrote, and its trail.
+    """Write every request that is or was the member's, with its documents, results, decisions, what people did and wrote,
+    and its trail.
 
     The trail tells of the export before anything is written. Raises ExportError, or UnknownAuthorizationError where no
-    request with contents is of this member.
+    request with contents is or was of this member.
     """
     if path.suffix not in FORMATS:
         raise ExportError(f"{path}: must end in {' or '.join(FORMATS)}")
@@ -79,11 +80,7 @@ def _record_export(store: Store, member_id: str, now: datetime) -> list[str]:
     """The ids of the member's cases, once the trail says that they are exported."""
     query = (
         select(AuthorizationRow.authorization_id)
-        .where(
-            AuthorizationRow.tenant == store.tenant,
-            AuthorizationRow.member_id == without_nul(member_id),
-            AuthorizationRow.erased_at.is_(None),
-        )
+        .where(ever_of_member(store.tenant, member_id), AuthorizationRow.erased_at.is_(None))
         .order_by(AuthorizationRow.accepted_at, AuthorizationRow.authorization_id)
     )
     with store.writing() as session:

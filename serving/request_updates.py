@@ -92,7 +92,11 @@ def update_request(
         refuse_if_cancelled(row)
         session.add(
             RequestVersionRow(
-                authorization_id=authorization_id, revision=row.revision, request=dumps(before), replaced_at=now
+                authorization_id=authorization_id,
+                revision=row.revision,
+                request=dumps(before),
+                replaced_at=now,
+                member_id=row.member_id,
             )
         )
         for column, value in columns_of(request).items():

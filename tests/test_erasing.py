@@ -136,6 +136,48 @@ def test_what_updates_keys_and_batches_kept_is_erased_too(client: TestClient, tm
     assert (again["accepted"], again["repeated"], again["refused"]) == (0, 0, 1)
 
 
+def moved(client: TestClient, external_id: str, member_id: str) -> str:
+    """A closed case that was another member's before an update; returns our id."""
+    case = closed_case(client, external_id)
+    body = {name: value for name, value in request_body(external_id).items() if name != "documents"}
+    body["member"]["member_id"] = member_id
+    assert client.put(f"/v1/authorizations/{case}", json=body).status_code == 200
+    with store_of(client).writing() as session:
+        session.get_one(AuthorizationRow, case).work = "decided"
+    return case
+
+
+def test_a_hold_on_whoever_was_the_member_before_an_update_keeps_the_case(client: TestClient) -> None:
+    store = store_of(client)
+    moved(client, "PA-1", "M-B")
+    hold = place_hold(store, member_id="M-PA-1", why="suit", by="ruth", now=NOW)
+    place_hold(store.of_tenant("other"), member_id="M-B", why="suit", by="ruth", now=NOW)
+    assert hold.cases == 1
+    age(store, 11)
+    assert list(apply_retention(store, TEN_YEARS, by="ruth", now=NOW)) == []
+    for member in ("M-PA-1", "M-B"):
+        with pytest.raises(ErasureRefusedError, match="a legal hold stands on 1 of 1"):
+            erase(store, member)
+    release_hold(store, hold.hold_id, why="over", by="ruth", now=NOW)
+    assert [done.cases for done in apply_retention(store, TEN_YEARS, by="ruth", now=NOW)] == [1]
+
+
+def test_a_member_before_an_update_is_exported_and_erased_with_the_case(client: TestClient, tmp_path: Path) -> None:
+    store = store_of(client)
+    case = moved(client, "PA-1", "M-\x00B")
+    for member in ("M-PA-1", "M-\x00B"):
+        assert export_member(store, member, tmp_path / "record.json", now=NOW).cases == 1
+        with pytest.raises(UnknownAuthorizationError):
+            export_member(store.of_tenant("other"), member, tmp_path / "other.json", now=NOW)
+    age(store, 11)
+    with pytest.raises(ErasureRefusedError, match="no request"):
+        erase(store.of_tenant("other"))
+    erase(store)
+    with store.reading() as session:
+        assert session.get_one(AuthorizationRow, case).erased_at is not None
+        assert session.scalars(select(RequestVersionRow.member_id)).all() == [None]
+
+
 def test_the_skeleton_the_numbers_and_the_chain_stay(client: TestClient) -> None:
     store = store_of(client)
     case = closed_case(client)
