@@ -15,10 +15,9 @@ from sqlalchemy import Delete, Update, and_, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from serving.batch_tables import BatchLineRow, IdempotencyKeyRow, RequestVersionRow
-from serving.database import without_nul
 from serving.errors import ErasureRefusedError
-from serving.keeping_tables import ErasureRow, LegalHoldRow
-from serving.legal_holds import is_held, lock_keeping
+from serving.keeping_tables import ErasureRow
+from serving.legal_holds import forget_released, holds_of, is_held, lock_keeping
 from serving.member_cases import ever_of_member
 from serving.people import Person
 from serving.records import dumps
@@ -33,8 +32,6 @@ ERASED = "contents_erased"
 NOTHING_LEFT = dumps({"erased": True})
 LINE_ERASED = dumps([{"field": "line", "message": "what this line said was erased"}])
 """Stands with the lines of batches whose requests were erased."""
-NOBODY = "(erased)"
-"""Stands in the released holds of a member who was erased."""
 CASES_AT_ONCE = 20
 """Cases erased in one transaction."""
 APPROVERS_NEEDED = 2
@@ -76,6 +73,8 @@ def apply_retention(
             lock_keeping(session)
             rows = session.scalars(due).all()
             if not rows:
+                # Also of what was erased before holds were looked at.
+                forget_released(session, store.tenant)
                 return
             done = _erase(session, store, rows, Ground.RETENTION_OVER, "the time to keep it is over", by, (), now)
         yield done
@@ -94,7 +93,8 @@ def erase_member(
 ) -> Erasure:
     """Erase everything of a member, or nothing. Raises ErasureRefusedError, which never names them.
 
-    A case that an update gave to somebody else goes as a whole: its documents may tell of both.
+    Where only released holds name them, these are what is erased. A case that an update gave to somebody else goes as a
+    whole: its documents may tell of both.
 
     ``despite_retention``: also what must still be kept, which two active people other than ``by`` approve.
     """
@@ -107,20 +107,19 @@ def erase_member(
     with store.writing() as session:
         lock_keeping(session)
         rows = session.scalars(query).all()
+        on_member = session.scalars(holds_of(store.tenant, member_id)).all()
+        if any(hold.released_at is None for hold in on_member) and not rows:
+            raise ErasureRefusedError("a legal hold stands on this member; nothing was erased")
         count = select(func.count()).select_from(AuthorizationRow).where(of_member)
         _refuse(
             len(rows),
+            released=len(on_member),
             held=session.scalar(count.where(is_held())) or 0,
             still_open=session.scalar(count.where(~is_closed(now))) or 0,
             kept=0 if despite_retention else session.scalar(count.where(~is_due(years, now))) or 0,
         )
         ground = Ground.DESPITE_RETENTION if despite_retention else Ground.MEMBER_REQUEST
-        session.execute(
-            update(LegalHoldRow)
-            .where(LegalHoldRow.tenant == store.tenant, LegalHoldRow.member_id == without_nul(member_id))
-            .values(member_id=NOBODY, why=NOBODY, release_why=NOBODY)
-        )
-        return _erase(session, store, rows, ground, why, by, approvers, now)
+        return _erase(session, store, rows, ground, why, by, approvers, now, holds=len(on_member))
 
 
 def _check_approvers(approvers: Sequence[Person], by: str) -> None:
@@ -131,8 +130,8 @@ def _check_approvers(approvers: Sequence[Person], by: str) -> None:
         )
 
 
-def _refuse(cases: int, *, held: int, still_open: int, kept: int) -> None:
-    if not cases:
+def _refuse(cases: int, *, released: int, held: int, still_open: int, kept: int) -> None:
+    if not cases and not released:
         raise ErasureRefusedError("no request of this member has contents that could be erased")
     if held:
         raise ErasureRefusedError(f"a legal hold stands on {held} of {cases} requests; nothing was erased")
@@ -155,6 +154,8 @@ def _erase(
     by: str,
     approvers: Sequence[Person],
     now: datetime,
+    *,
+    holds: int = 0,
 ) -> Erasure:
     erasure_id = UlidSource()()
     session.add(
@@ -171,11 +172,15 @@ def _erase(
     )
     counts = [_erase_case(session, row, now) for row in rows]
     session.flush()
+    forget_released(session, store.tenant)
     # Last, as every entry is: on PostgreSQL it waits for others that add one.
     approved_by = [person.person_id for person in approvers]
     for row, count in zip(rows, counts, strict=True):
         details = {"erasure_id": erasure_id, "ground": ground.value, "approved_by": approved_by, **count}
         record(session, store.tenant, ERASED, at=now, authorization_id=row.authorization_id, details=details)
+    if not rows:
+        details = {"erasure_id": erasure_id, "ground": ground.value, "approved_by": approved_by, "holds": holds}
+        record(session, store.tenant, ERASED, at=now, details=details)
     sums = {name: sum(count[name] for count in counts) for name in ("documents", "results", "drafts", "actions")}
     return Erasure(erasure_id, len(rows), **sums)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from serving.database import without_nul
 from serving.errors import HoldRefusedError, UnknownAuthorizationError
 from serving.keeping_tables import LegalHoldRow
-from serving.member_cases import ever_of_member, ever_of_same_member
+from serving.member_cases import ever_of_member, ever_of_same_member, has_contents
 from serving.store import Store
 from serving.tables import AuthorizationRow
 from serving.trail import record
@@ -19,6 +19,8 @@ from serving.ulid import UlidSource
 
 PLACED = "hold_placed"
 RELEASED = "hold_released"
+NOBODY = "(erased)"
+"""Stands in the released holds of a member of whom everything was erased."""
 _KEEPING_LOCK = 0x6B656570
 """PostgreSQL's advisory lock under which holds are placed and contents erased: one of the two comes first."""
 
@@ -110,6 +112,26 @@ def is_held() -> ColumnElement[bool]:
             LegalHoldRow.authorization_id == AuthorizationRow.authorization_id,
             ever_of_same_member(LegalHoldRow.member_id),
         ),
+    )
+
+
+def holds_of(tenant: str, member_id: str) -> Select[LegalHoldRow]:
+    """The holds on a member, also those that were released."""
+    return select(LegalHoldRow).where(LegalHoldRow.tenant == tenant, LegalHoldRow.member_id == without_nul(member_id))
+
+
+def forget_released(session: Session, tenant: str) -> None:
+    """Take the member and the words out of released holds on members of whom nothing is left to erase."""
+    session.execute(
+        update(LegalHoldRow)
+        .where(
+            LegalHoldRow.tenant == tenant,
+            LegalHoldRow.released_at.is_not(None),
+            LegalHoldRow.member_id != NOBODY,
+            ~has_contents(LegalHoldRow.tenant, LegalHoldRow.member_id),
+        )
+        .values(member_id=NOBODY, why=NOBODY, release_why=NOBODY)
+        .execution_options(synchronize_session=False)
     )
 
 

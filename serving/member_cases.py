@@ -29,3 +29,16 @@ def ever_of_same_member(member_id: InstrumentedAttribute[str | None]) -> ColumnE
         RequestVersionRow.member_id == member_id,
     )
     return or_(AuthorizationRow.member_id == member_id, before)
+
+
+def has_contents(
+    tenant: InstrumentedAttribute[str], member_id: InstrumentedAttribute[str | None]
+) -> ColumnElement[bool]:
+    """Whether a case that is not erased is, or was before an update, of the member that these columns name."""
+    not_erased = and_(AuthorizationRow.tenant == tenant, AuthorizationRow.erased_at.is_(None))
+    before = exists(literal(1)).where(
+        RequestVersionRow.member_id == member_id,
+        AuthorizationRow.authorization_id == RequestVersionRow.authorization_id,
+        not_erased,
+    )
+    return or_(exists(literal(1)).where(not_erased, AuthorizationRow.member_id == member_id), before)

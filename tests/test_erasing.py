@@ -178,6 +178,48 @@ def test_a_member_before_an_update_is_exported_and_erased_with_the_case(client: 
         assert session.scalars(select(RequestVersionRow.member_id)).all() == [None]
 
 
+def held_and_released(store: Store, member_id: str) -> str:
+    hold = place_hold(store, member_id=member_id, why="Pteranodon v. Plan", by="ruth", now=NOW)
+    release_hold(store, hold.hold_id, why="Pteranodon lost", by="ruth", now=NOW)
+    return hold.hold_id
+
+
+def named_in_holds(store: Store) -> dict[str, tuple[str | None, str]]:
+    return {hold.hold_id: (hold.member_id, hold.why) for hold in holds(store, released=True)}
+
+
+def test_retention_takes_members_of_whom_nothing_is_left_out_of_released_holds(client: TestClient) -> None:
+    store = store_of(client)
+    moved(client, "PA-1", "M-B")
+    first, second = held_and_released(store, "M-PA-1"), held_and_released(store, "M-B")
+    elsewhere = held_and_released(store.of_tenant("other"), "M-B")
+    age(store, 11)
+    closed_case(client, "PA-2")
+    young, standing = held_and_released(store, "M-PA-2"), place_hold(store, member_id="M-9", why="s", by="r", now=NOW)
+    now = datetime.now(UTC)
+    assert sum(done.cases for done in apply_retention(store, TEN_YEARS, by="ruth", now=now)) == 1
+    assert named_in_holds(store) == {
+        first: ("(erased)", "(erased)"),
+        second: ("(erased)", "(erased)"),
+        young: ("M-PA-2", "Pteranodon v. Plan"),
+        standing.hold_id: ("M-9", "s"),
+    }
+    assert named_in_holds(store.of_tenant("other"))[elsewhere][0] == "M-B"
+
+
+def test_a_member_whom_released_holds_alone_name_is_erased_from_them(any_store: Store) -> None:
+    with pytest.raises(ErasureRefusedError, match="no request"):
+        erase(any_store)
+    hold = place_hold(any_store, member_id="M-PA-1", why="suit", by="ruth", now=NOW)
+    with pytest.raises(ErasureRefusedError, match="a legal hold stands"):
+        erase(any_store)
+    release_hold(any_store, hold.hold_id, why="over", by="ruth", now=NOW)
+    erase(any_store)
+    assert named_in_holds(any_store) == {hold.hold_id: ("(erased)", "(erased)")}
+    entry = oldest(any_store, TrailFilter(action="contents_erased"), limit=5)[0]
+    assert (entry.authorization_id, entry.facts["holds"]) == (None, 1)
+
+
 def test_the_skeleton_the_numbers_and_the_chain_stay(client: TestClient) -> None:
     store = store_of(client)
     case = closed_case(client)
