@@ -1,7 +1,8 @@
 """A case's clock in the store: its events, and the due time they make by the rule. Everything in the caller's transaction.
 
-``due_at`` of a case is always what :func:`models.clocks.earliest_due` says of its request and its events; what is stored
-beside it lets lists colour and count a hundred thousand clocks without reading a request.
+``due_at`` of a case is what :func:`models.clocks.earliest_due` says of its request and its events, or said before an update
+that would move it to later; what is stored beside it lets lists colour and count a hundred thousand clocks without
+reading a request.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _INFORMATION_RECEIVED = "information_received"
 _EXTENSION_GRANTED = "extension_granted"
 _URGENCY_CHANGED = "urgency_changed"
 
+_OF_THE_DUE_TIME = ("due_at", "due_rule", "due_allowed", "extended_days", "paused_at")
+
 _EVER = datetime(9000, 1, 1, tzinfo=UTC)
 """Later than every pause may last."""
 
@@ -63,6 +66,21 @@ def recompute_due(session: Session, row: AuthorizationRow, *, now: datetime) -> 
     set_clock(row, due, whatever_comes=earliest_due(request, events, now=_EVER) if due.paused_since else None)
     row.urgency = _urgency(request, events)
     return earliest_due(request, events, now=now) if due.paused_since else due
+
+
+def recompute_due_no_later(session: Session, row: AuthorizationRow, *, now: datetime) -> None:
+    """:func:`recompute_due`, but the clock ends and raises its alarms no later than before.
+
+    Rule, extension and pause are of the clock that ends sooner, so that a list says which time it counts.
+    """
+    before = {name: getattr(row, name) for name in _OF_THE_DUE_TIME}
+    due_at, red_at, amber_at = row.due_at, row.red_at or row.due_at, row.amber_at
+    recompute_due(session, row, now=now)
+    if due_at < row.due_at:
+        for name, value in before.items():
+            setattr(row, name, value)
+    row.red_at = min(red_at, row.red_at or red_at)
+    row.amber_at = min(amber_at or red_at, row.amber_at or red_at)
 
 
 def keep_event(

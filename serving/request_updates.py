@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from features.types import AuthorizationRequest
 from serving.batch_tables import RequestVersionRow
-from serving.case_clock import recompute_due
+from serving.case_clock import recompute_due_no_later
 from serving.case_standing import case_row
 from serving.events import EventKind, record_event
 from serving.new_request import due_or_refused
@@ -101,10 +101,8 @@ def update_request(
         )
         for column, value in columns_of(request).items():
             setattr(row, column, value)
-        was_due_at = row.due_at
-        recompute_due(session, row, now=now)
-        # Until it is triaged again, the sooner of both: late is a harm, early is not.
-        row.due_at = min(was_due_at, row.due_at)
+        # The sooner of both: late is a harm, early is not.
+        recompute_due_no_later(session, row, now=now)
         revision = begin_revision(session, row, leased_by=lease_for(request), now=now)
         record_event(session, row, EventKind.UPDATED, at=now)
         details = {"revision": revision, "fields": [name for name, *_ in _differences(before, after)]}

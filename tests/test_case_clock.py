@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ from serving.clock_view import clock_view, listed_clock
 from serving.errors import ActionRefusedError, CaseChangedError, InvalidParameterError, ServingError
 from serving.people import SignedIn
 from serving.people_store import PeopleStore
+from serving.request_updates import update_request
 from serving.roles import Role
 from serving.store import Store
 from serving.tables import AuthorizationRow, TrailRow
@@ -503,6 +505,47 @@ def test_events_recorded_in_any_order_and_twice_make_the_same_time(desk: Desk) -
             recompute_due(session, row, now=NOON)
         found.add((desk.due, desk.row.urgency))
     assert len(found) == 1
+
+
+def test_an_update_that_would_give_more_time_leaves_the_sooner_clock_with_its_rule_and_alarms(each_desk: Desk) -> None:
+    desk = each_desk
+    wanted = desk.comes("MA", urgency="expedited")
+    amber_at = desk.row.amber_at
+    update_request(desk.store, desk.case, lambda _: replace(wanted, urgency="standard"), now=NOON)
+    row = desk.row
+    assert (row.due_at, row.red_at, row.amber_at) == (NOON + timedelta(hours=72), NOON + timedelta(hours=72), amber_at)
+    assert row.due_allowed == "72 hours"
+    assert alarm_counts(desk.store, NOON + timedelta(hours=49)).soon["standard"] == 1
+    assert alarm_counts(desk.store, NOON + timedelta(hours=73)).overdue["standard"] == 1
+
+
+def test_an_update_of_a_case_of_before_the_rules_raises_its_alarm_by_its_due_time(desk: Desk) -> None:
+    wanted = desk.comes("MA", urgency="expedited")
+    with desk.store.writing() as session:
+        session.get_one(AuthorizationRow, desk.case).red_at = None
+        session.get_one(AuthorizationRow, desk.case).amber_at = None
+    update_request(desk.store, desk.case, lambda _: replace(wanted, urgency="standard"), now=NOON)
+    assert (desk.row.due_at, desk.row.red_at) == (NOON + timedelta(hours=72),) * 2
+
+
+@pytest.mark.parametrize(("plan", "other"), [("GROUP", "MA"), ("MA", "GROUP"), ("MCO-WA", "GROUP"), ("NY", "MCO")])
+@pytest.mark.parametrize("steps", [(), ("extends",), ("extends", "asks")])
+def test_no_update_moves_any_alarm_to_later(desk: Desk, plan: str, other: str, steps: tuple[str, ...]) -> None:
+    wanted = desk.comes(plan)
+    for step in steps:
+        with suppress(ActionRefusedError):
+            getattr(desk, step)()
+    before = desk.row
+    update_request(desk.store, desk.case, lambda _: replace(wanted, coverage=Coverage(other)), now=NOON)
+    row = desk.row
+    assert before.red_at is not None
+    assert before.amber_at is not None
+    assert row.amber_at is not None
+    assert row.red_at is not None
+    assert row.due_at <= before.due_at
+    assert row.due_at <= row.red_at <= before.red_at
+    assert row.amber_at <= min(before.amber_at, row.red_at)
+    assert row.paused_at is not None or row.red_at == row.due_at
 
 
 def test_alarms_count_by_the_rules_own_alarm_and_leave_out_what_stands_still(each_desk: Desk) -> None:
