@@ -29,6 +29,11 @@ ROOT = Path(__file__).parents[1]
 ALERTS = yaml.safe_load((ROOT / "docs" / "alerts.yaml").read_text())["groups"][0]["rules"]
 
 
+# A word of text in backticks, with the labels it is told to have: `greenlane_jobs{state}`.
+TOLD = re.compile(r"`(greenlane_\w+)(?:\{([\w,]+)\})?`")
+PAGES = {page.name: found for page in (ROOT / "docs").glob("*.md") if (found := TOLD.findall(page.read_text("utf-8")))}
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     built: list[TestClient] = []
@@ -126,3 +131,20 @@ def test_every_alert_is_on_a_metric_with_labels_that_there_are(
     action = rule["annotations"]["action"]  # type: ignore[index]  # a rule is a mapping of mappings
     for command, following in re.findall(r"greenlane ([a-z-]+)(?: ([a-z]+))?", action):
         assert following in getattr(commands[command], "commands", [following])
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_every_metric_and_label_in_the_documents_is_one_that_there_is(
+    page: str, build: Callable[..., TestClient]
+) -> None:
+    client = build()
+    client.post("/v1/authorizations", json=request_body())
+    client.get("/healthz")
+    families = {}
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        families[f"{family.name}_total" if family.type == "counter" else family.name] = family
+    for name, told in PAGES[page]:
+        assert name in families
+        # A metric without a sample yet shows no labels.
+        for sample in families[name].samples:
+            assert not told or sample.labels.keys() - {"le"} == set(told.split(","))
