@@ -16,6 +16,8 @@ from serving.ulid import UlidSource
 
 LEASE = timedelta(seconds=60)
 """So long a sender holds what it took: longer than an attempt takes. After it, another one takes it again."""
+MOST_OF_ONE = 8
+"""Most deliveries of one webhook in one round."""
 PATIENCE = timedelta(hours=24)
 """So long after an event was queued it is tried; then it has failed, and people see it."""
 LONGEST_PAUSE = timedelta(hours=1)
@@ -64,17 +66,18 @@ class Deliveries:
         self._next_id = UlidSource()
         self._chance = secrets.SystemRandom()
 
-    def take(self, most: int, *, now: datetime) -> tuple[Taken, ...]:
-        """Hold up to ``most`` deliveries that are due, shared out among the webhooks.
+    def take(self, most: int, *, now: datetime, busy: Sequence[str] = ()) -> tuple[Taken, ...]:
+        """Hold up to ``most`` deliveries that are due, shared out among the webhooks but those that are ``busy``.
 
         A delivery is due only when no earlier event of its case is still on its way to the same webhook.
         """
         with self._store.reading() as session:
-            due = session.scalars(select(WebhookRow.webhook_id).where(_may_be_called(now), _has_due(now))).all()
+            called = _may_be_called(now) & WebhookRow.webhook_id.not_in(busy)
+            due = session.scalars(select(WebhookRow.webhook_id).where(called, _has_due(now))).all()
         if not due:
             return ()
         webhooks = self._chance.sample(due, min(most, len(due)))
-        share = -(-most // len(webhooks))
+        share = min(-(-most // len(webhooks)), MOST_OF_ONE)
         with self._store.writing() as session:
             taken = [one for webhook_id in webhooks for one in self._take_of(session, webhook_id, share, now)]
         return tuple(taken)

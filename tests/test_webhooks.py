@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from identity_provider import tls_of_own_authority
 from sqlalchemy import select, update
 from test_store import accept, keep, request
-from webhook_receiver import Receiver
+from webhook_receiver import Receiver, Trickle
 
-from serving.deliverer import Deliverer
-from serving.deliveries import LEASE, LONGEST_PAUSE, Deliveries, pause_after
+from serving.deliverer import ATTEMPT_SECONDS, Deliverer
+from serving.deliveries import LEASE, LONGEST_PAUSE, MOST_OF_ONE, Deliveries, pause_after
 from serving.errors import UnknownWebhookError, WebhookRefusedError
 from serving.events import EventKind, record_event
 from serving.metrics import Metrics
@@ -362,6 +362,57 @@ def test_one_that_does_not_answer_is_left_alone_and_holds_up_no_other(any_post: 
     assert state.webhook.held_until is not None
     assert state.webhook.held_until > any_post.now
     assert state.waiting == 30
+
+
+@pytest.fixture
+def trickle() -> Iterator[Trickle]:
+    trickle = Trickle()
+    yield trickle
+    trickle.close()
+
+
+def test_an_attempt_ends_at_its_deadline_however_slowly_its_answer_goes_on(post: Post, trickle: Trickle) -> None:
+    post.add(trickle.url)
+    post.case()
+    deliverer = Deliverer(post.store, HERE, clock=lambda: NOW, attempt_seconds=0.3)
+    begun = time.monotonic()
+    deliverer.deliver_once()
+    assert time.monotonic() - begun < 1.5
+    with post.store.reading() as session:
+        assert session.scalars(select(DeliveryRow.last_answer)).one() == "timeout"
+    # The connection is closed, not left to the receiver.
+    assert trickle.left.wait(2)
+    deliverer.close()
+
+
+def test_an_attempt_ends_well_within_its_lease() -> None:
+    assert timedelta(seconds=ATTEMPT_SECONDS) <= LEASE / 2
+
+
+def test_a_slow_receiver_keeps_no_other_waiting(post: Post, receiver: Receiver, trickle: Trickle) -> None:
+    post.add(trickle.url)
+    post.add(receiver.url)
+    for number in range(20):
+        post.case(f"PA-{number}")
+    deliverer = Deliverer(post.store, HERE, clock=lambda: NOW, idle_seconds=0.02, attempt_seconds=2)
+    stopping = threading.Event()
+    running = threading.Thread(target=deliverer.run, args=(stopping,))
+    begun = time.monotonic()
+    running.start()
+    while len(receiver.taken) < 20 and time.monotonic() < begun + 10:
+        stopping.wait(0.02)
+    took = time.monotonic() - begun
+    stopping.set()
+    running.join(timeout=10)
+    assert not running.is_alive()
+    # More than two rounds were made while the slow one was in its first.
+    assert (len(receiver.taken), trickle.called) == (20, MOST_OF_ONE)
+    assert took < 2
+    # What was under way was finished and settled.
+    assert sorted(post.states()) == ["delivered"] * 20 + ["waiting"] * 20
+    with post.store.reading() as session:
+        answers = session.scalars(select(DeliveryRow.last_answer).where(DeliveryRow.state == "waiting")).all()
+    assert answers.count("timeout") == MOST_OF_ONE
 
 
 def test_a_lease_that_ran_out_is_taken_again_and_one_that_did_not_is_not(any_post: Post, receiver: Receiver) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -65,3 +67,35 @@ class Receiver:
                 """Say nothing."""
 
         return Handler
+
+
+class Trickle:
+    """An intake system that answers one byte of a header now and then, for ever. ``called`` counts its connections."""
+
+    def __init__(self, every: float = 0.05) -> None:
+        self.every = every
+        self.called = 0
+        self.left = threading.Event()
+        self._ended = threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening and answering."""
+        self._ended.set()
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                calling, _ = self._listening.accept()
+                self.called += 1
+                threading.Thread(target=self._answer, args=(calling,), daemon=True).start()
+
+    def _answer(self, calling: socket.socket) -> None:
+        with calling, suppress(OSError):
+            calling.sendall(b"HTTP/1.1 204 No Content\r\nx-slow: ")
+            while not self._ended.wait(self.every):
+                calling.sendall(b"x")
+        self.left.set()
