@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Select, delete, select, update
 from sqlalchemy.orm import Session
 
+from serving.deliveries import is_open, open_counts
 from serving.errors import UnknownWebhookError, WebhookRefusedError
 from serving.events import EventKind
 from serving.outbox_tables import DeliveryRow, EventRow, WebhookRow
@@ -119,9 +120,7 @@ class Webhooks:
             row = self._row(session, webhook_id)
             row.active = False
             row.secret, row.previous_secret, row.previous_until = "", None, None
-            session.execute(
-                delete(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id, DeliveryRow.state != "delivered")
-            )
+            session.execute(delete(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id, is_open()))
             self._record(session, "webhook_removed", webhook_id, now=now)
 
     def states(self) -> tuple[WebhookState, ...]:
@@ -136,8 +135,9 @@ class Webhooks:
             select(DeliveryRow, EventRow)
             .join(EventRow, EventRow.event_number == DeliveryRow.event_number)
             .join(WebhookRow, WebhookRow.webhook_id == DeliveryRow.webhook_id)
-            .where(WebhookRow.tenant == self._store.tenant, WebhookRow.active, DeliveryRow.state == "failed")
-            .order_by(DeliveryRow.event_number.desc())
+            .where(WebhookRow.tenant == self._store.tenant, WebhookRow.active, is_open(), DeliveryRow.state == "failed")
+            # Not by the column as it is: its order would lead through all that was delivered, to the few that failed.
+            .order_by((DeliveryRow.event_number + 0).desc())
             .limit(limit)
         )
         if webhook_id is not None:
@@ -156,7 +156,7 @@ class Webhooks:
             row = self._row(session, webhook_id)
             wanted = [DeliveryRow.webhook_id == webhook_id]
             if event_id is None:
-                wanted.append(DeliveryRow.state == "failed")
+                wanted += [is_open(), DeliveryRow.state == "failed"]
             else:
                 number = select(EventRow.event_number).where(
                     EventRow.event_id == event_id, EventRow.tenant == self._store.tenant
@@ -221,21 +221,15 @@ def _webhook(row: WebhookRow) -> Webhook:
 
 
 def _state(session: Session, row: WebhookRow) -> WebhookState:
-    # What was delivered is the most by far, and is not counted.
-    found = session.execute(
-        select(DeliveryRow.state, func.count(), func.min(DeliveryRow.queued_at))
-        .where(DeliveryRow.webhook_id == row.webhook_id, DeliveryRow.state.in_(["waiting", "failed"]))
-        .group_by(DeliveryRow.state)
-    ).all()
-    by_state = {state: (count, oldest) for state, count, oldest in found}
-    waiting, oldest = by_state.get("waiting", (0, None))
+    counts = open_counts(session, row.webhook_id)
+    # By the order of the key and no condition that an index has: it stops at the newest.
     last_delivered_at = session.scalar(
         select(DeliveryRow.delivered_at)
-        .where(DeliveryRow.webhook_id == row.webhook_id, DeliveryRow.state == "delivered")
+        .where(DeliveryRow.webhook_id == row.webhook_id, DeliveryRow.delivered_at.is_not(None))
         .order_by(DeliveryRow.event_number.desc())
         .limit(1)
     )
-    return WebhookState(_webhook(row), waiting, by_state.get("failed", (0, None))[0], oldest, last_delivered_at)
+    return WebhookState(_webhook(row), counts.waiting, counts.failed, counts.oldest_waiting_at, last_delivered_at)
 
 
 def _undelivered(delivery: DeliveryRow, event: EventRow) -> Undelivered:

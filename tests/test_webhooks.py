@@ -15,17 +15,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from identity_provider import tls_of_own_authority
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from test_store import accept, keep, request
 from webhook_receiver import Receiver, Trickle
 
 from serving.deliverer import ATTEMPT_SECONDS, Deliverer
-from serving.deliveries import LEASE, LONGEST_PAUSE, MOST_OF_ONE, Deliveries, pause_after
+from serving.deliveries import LEASE, LONGEST_PAUSE, MOST_OF_ONE, Deliveries, DeliveryCounts, pause_after
 from serving.errors import UnknownWebhookError, WebhookRefusedError
 from serving.events import EventKind, record_event
 from serving.metrics import Metrics
@@ -575,6 +576,44 @@ def test_a_receivers_certificate_is_checked_for_its_name(
     receiver.close()
     with any_store.reading() as session:
         assert session.scalars(select(DeliveryRow.last_answer)).one() == answer
+
+
+def test_no_statement_reads_every_delivery_there_ever_was(post: Post, receiver: Receiver) -> None:
+    webhook_id, _ = post.add(receiver.url)
+    post.case()
+    post.deliver()
+    plans: list[str] = []
+    newest: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "deliveries" in statement:
+            rows = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            found = newest if "delivered_at IS NOT NULL" in statement else plans
+            found.append(" | ".join(row[3] for row in rows))
+
+    with post.store.reading() as session:
+        engine = session.get_bind()
+    event.listen(engine, "before_cursor_execute", explain)
+    assert Deliveries(post.store).counts() == DeliveryCounts(0, 0, None)
+    assert post.webhooks.states()[0].last_delivered_at == NOW
+    assert post.webhooks.failures() == post.webhooks.failures(webhook_id=webhook_id) == ()
+    post.webhooks.redeliver(webhook_id, now=NOW)
+    post.deliver()
+    post.webhooks.remove(webhook_id, now=NOW)
+    event.remove(engine, "before_cursor_execute", explain)
+
+    assert len(plans) >= 6
+    bounded = (
+        "ix_deliveries_open",
+        "(webhook_id=? AND state=?",
+        "(webhook_id=? AND event_number",
+        "(webhook_id=? AND auth",
+    )
+    for plan in plans:
+        for step in plan.split(" | "):
+            assert "deliveries" not in step or any(part in step for part in bounded), plan
+    # The newest delivered one is found from the end of the key, which is in its order.
+    assert newest == ["SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (webhook_id=?)"]
 
 
 @given(st.integers(1, 10_000))
