@@ -57,5 +57,5 @@ def list_events(
 ) -> JSONResponse:
     """Nothing ever appears before an event that was given out: go on from ``next_cursor`` and you miss none."""
     found = feed.after(after, kinds=kinds or (), limit=limit)
-    items = [{**event.content, "cursor": event.cursor} for event in found]
-    return JSONResponse({"items": items, "next_cursor": found[-1].cursor if found else after})
+    items = [{**event.content, "cursor": event.cursor} for event in found.events]
+    return JSONResponse({"items": items, "next_cursor": found.next_cursor})
