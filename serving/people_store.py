@@ -6,7 +6,6 @@ import copy
 import hashlib
 import secrets
 import threading
-import unicodedata
 from datetime import datetime, timedelta
 
 from argon2.exceptions import VerificationError
@@ -18,6 +17,7 @@ from serving.key_tables import TenantRow
 from serving.people import IDLE_LIMIT, Person, SignedIn
 from serving.roles import Role
 from serving.secret_hasher import secret_hasher
+from serving.sign_in_names import folded_name
 from serving.store import Store
 from serving.tables import PersonRow, SignInRow
 from serving.trail import record
@@ -186,13 +186,13 @@ class PeopleStore:
     def named(self, sign_in_name: str) -> Person | None:
         """Who has this sign-in name."""
         with self._store.reading() as session:
-            row = self._named(session, _folded(sign_in_name))
+            row = self._named(session, folded_name(sign_in_name))
             return _person(row) if row is not None else None
 
     def with_password(self, sign_in_name: str, password: str) -> Person | None:
         """Who this is, None unless name and password belong to an active person."""
         with self._store.reading() as session:
-            row = self._named(session, _folded(sign_in_name))
+            row = self._named(session, folded_name(sign_in_name))
             person = _person(row) if row is not None and row.active and row.password_hash else None
             expected = (row.password_hash if row is not None else None) or self._nobody
         with self._verifying:
@@ -222,7 +222,7 @@ class PeopleStore:
     def sign_in_failed(self, sign_in_name: str, *, now: datetime) -> None:
         """Record that a sign-in failed; the trail holds the person's id where the name is somebody's."""
         with self._store.writing() as session:
-            row = self._named(session, _folded(sign_in_name))
+            row = self._named(session, folded_name(sign_in_name))
             details = {"person_id": row.person_id if row is not None else None}
             record(session, self._store.tenant, "sign_in_failed", at=now, details=details)
 
@@ -298,7 +298,7 @@ class PeopleStore:
         )
 
     def _free_name(self, session: Session, wished: str, subject: str) -> str:
-        name = "".join(_folded(wished).split())[: LONGEST_NAME - 13] or "person"
+        name = "".join(folded_name(wished).split())[: LONGEST_NAME - 13] or "person"
         return name if self._named(session, name) is None else f"{name}-{_hash(subject)[:12]}"
 
     def _has_administrator(self, session: Session) -> bool:
@@ -357,15 +357,10 @@ def _person(row: PersonRow) -> Person:
 
 
 def _sign_in_name(text: str) -> str:
-    name = _folded(text)
+    name = folded_name(text)
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or len(name.split()) != 1:
         raise PersonRefusedError(f"sign_in_name: must be 1 to {LONGEST_NAME} characters without spaces")
     return name
-
-
-def _folded(name: str) -> str:
-    """Names that look the same are the same: case and Unicode's compatible forms do not count."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def _team(text: str | None) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from serving.errors import TooManySignInsError
 from serving.key_tables import SignInFailureRow
+from serving.sign_in_names import folded_name
 from serving.store import Store
 from serving.tenants import DEFAULT_TENANT
 from serving.ulid import UlidSource
@@ -67,4 +68,5 @@ def _wait(session: Session, which: ColumnElement[bool], limit: int, span: timede
 
 
 def _hash(tenant: str, sign_in_name: str) -> str:
-    return hashlib.sha256(f"{tenant}\n{sign_in_name.strip().casefold()}".encode(errors="replace")).hexdigest()
+    # Folded as people are found: each spelling that finds a person would otherwise have guesses of its own.
+    return hashlib.sha256(f"{tenant}\n{folded_name(sign_in_name)}".encode(errors="replace")).hexdigest()

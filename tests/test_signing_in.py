@@ -171,6 +171,15 @@ def test_failures_are_counted_by_name_and_together_and_forgotten_with_time(any_s
     limit.begin("bob", now=NOW + timedelta(hours=1, seconds=60))
 
 
+def test_names_that_find_the_same_person_share_their_failures(client: TestClient) -> None:
+    add_person(client.app, Role.NURSE)
+    full_width = "".join(chr(ord(letter) + 0xFEE0) for letter in "nurse")
+    for number in range(FAILURES_PER_NAME):
+        assert by_password(client, name=("nurse", full_width)[number % 2], password="not hers").status_code == 401
+    assert by_password(client, name=full_width.upper()).status_code == 429
+    assert by_password(client).status_code == 429
+
+
 def test_who_signs_in_has_no_failures_left(any_store: Store) -> None:
     limit = SignInLimit(any_store)
     for _ in range(3):
