@@ -9,7 +9,13 @@ _LONGEST = 2000
 
 def local_path(wished: str) -> str:
     """The wished path with its query where it is one of ours, else ``/``."""
-    parts = urlsplit(wished) if wished.isprintable() and "\\" not in wished and len(wished) <= _LONGEST else None
-    if parts is None or parts.scheme or parts.netloc or not wished.startswith("/") or wished.startswith("//"):
+    if not wished.isprintable() or "\\" in wished or len(wished) > _LONGEST:
+        return "/"
+    try:
+        parts = urlsplit(wished)
+    except ValueError:
+        # "//[" begins an IPv6 address that never ends.
+        return "/"
+    if parts.scheme or parts.netloc or not wished.startswith("/") or wished.startswith("//"):
         return "/"
     return "/" if parts.path.startswith(("/sign-in", "/sign-out", "/v1/")) else wished

@@ -106,10 +106,20 @@ def test_each_role_starts_where_it_may(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "wished",
-    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/sign-out", "\n//e.x", ""],
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/sign-out",
+        "\n//e.x",
+        "//[",
+        "",
+    ],
 )
 def test_a_sign_in_leads_nowhere_else(client: TestClient, wished: str) -> None:
     assert local_path(wished) == "/"
+    assert client.get("/sign-in", params={"next": wished}).status_code == 200
     add_person(client.app, Role.NURSE)
     assert by_password(client, next_path=wished).headers["location"] == "/"
 
