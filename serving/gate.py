@@ -33,6 +33,8 @@ CLIENT_LEFT = 499
 HTTPS_ONLY = "max-age=31536000"
 """Strict-Transport-Security (RFC 6797) where browsers come by https: a year, this host alone."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 _SPAN_NAMES = {
     "method": "http.request.method",
     "route": "http.route",
@@ -96,17 +98,17 @@ class Gate:
             await internal_error()(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - begin
-            path = _template(scope)
-            self._metrics.time_http(scope["method"], path, status, seconds)
+            method, path = _method(scope), _template(scope)
+            self._metrics.time_http(method, path, status, seconds)
             fields: dict[str, str | int | float] = {
-                "method": scope["method"],
+                "method": method,
                 "route": path,
                 "status": status,
                 "ms": round(seconds * 1000, 1),
                 **_authorization(scope, location),
             }
             span.say({said: fields[name] for name, said in _SPAN_NAMES.items() if name in fields})
-            line = (scope["method"], path, status, seconds * 1000)
+            line = (method, path, status, seconds * 1000)
             _log.info("%s %s %d %.0f ms", *line, extra={"event": "answered", **fields})
 
 
@@ -122,6 +124,12 @@ def _authorization(scope: Scope, location: str | None) -> dict[str, str]:
     asked = scope.get("path_params", {}).get("authorization_id")
     found = asked if isinstance(asked, str) else (location or "").rpartition("/")[2]
     return {"authorization_id": found} if is_ulid(found) else {}
+
+
+def _method(scope: Scope) -> str:
+    """Any word may stand where a method is expected: written down as it came, it could be a name, or a label of its own."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "(other)"
 
 
 def _template(scope: Scope) -> str:

@@ -182,7 +182,7 @@ class Metrics:
         self._documents.labels("yes" if readable else "no").observe(seconds)
 
     def time_http(self, method: str, path: str, status: int, seconds: float) -> None:
-        """Record one answer; ``path`` is the route's template, never the path that was called."""
+        """Record one answer; ``path`` is the route's template and ``method`` one of few, never what was called."""
         self._http.labels(method, path, str(status)).observe(seconds)
 
     def count_deliveries(self, *, delivered: int, retried: int, failed: int) -> None:

@@ -43,7 +43,24 @@ def test_an_error_of_ours_is_still_one(caplog: pytest.LogCaptureFixture) -> None
     assert "secretword" not in caplog.text
 
 
-def _posted(app: Callable[..., Awaitable[None]], path: str, cookies: str) -> list[dict[str, Any]]:
+@pytest.mark.parametrize("method", ["QUILLFEATHER", "PROPFIND", "get"])
+def test_a_method_that_is_none_is_not_written_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    caplog.set_level(logging.INFO, "greenlane.access")
+    app = create_app(Settings(database_url=f"sqlite:///{tmp_path}/g.db", model_dir=tmp_path), triage=routed)
+    sent = _posted(app, "/healthz", "", method)
+    assert sent[0]["status"] == 405
+    (line,) = (record for record in caplog.records if record.name == "greenlane.access")
+    assert line.getMessage().startswith("(other) ")
+    assert vars(line)["method"] == "(other)"
+    metrics = TestClient(app).get("/metrics").text
+    assert 'method="(other)"' in metrics
+    assert f'method="{method}"' not in metrics
+    app.state.store.close()
+
+
+def _posted(app: Callable[..., Awaitable[None]], path: str, cookies: str, method: str = "POST") -> list[dict[str, Any]]:
     """Post half a body and leave."""
     coming = [
         {"type": "http.request", "body": b'{"form_token": ', "more_body": True},
@@ -54,7 +71,7 @@ def _posted(app: Callable[..., Awaitable[None]], path: str, cookies: str) -> lis
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": "POST",
+        "method": method,
         "path": path,
         "raw_path": path.encode(),
         "root_path": "",
