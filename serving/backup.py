@@ -22,8 +22,9 @@ from serving.store import Store
 from serving.tables import AuthorizationRow, PersonRow
 from serving.trail_chain import Anchor, verify
 
-_PAGES_AT_ONCE = 1000
-"""Between so many pages (4 MB) writers get their turn."""
+_ALL_PAGES = -1
+"""In one step: writers go on meanwhile, beside the write-ahead log's reader, and one that wrote between two steps would make
+the copy begin anew, on a busy store for ever (sqlite.org/c3ref/backup_finish.html)."""
 _WAIT_SECONDS = 5.0
 """So long a restore waits for a service that is just ending."""
 
@@ -55,7 +56,7 @@ def back_up(url: str, file: Path) -> BackedUp:
         raise BackupError(f"{source}: there is no database")
     with _pending(file) as pending:
         with closing(sqlite3.connect(source)) as from_store, closing(sqlite3.connect(pending)) as into:
-            from_store.backup(into, pages=_PAGES_AT_ONCE)
+            from_store.backup(into, pages=_ALL_PAGES)
         held = _checked(pending)
         pending.replace(file)
     return held

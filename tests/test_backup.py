@@ -6,6 +6,7 @@ import json
 import sqlite3
 import stat
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from serving.app import create_app
+from serving.backup import back_up
 from serving.cli import app
 from serving.people_store import PeopleStore
 from serving.roles import Role
@@ -109,6 +111,36 @@ def test_a_backup_made_while_others_write_holds_all_that_was_acknowledged_before
             writer.join()
     assert done.exit_code == 0, done.stderr
     assert before <= held(tmp_path / "copy.db")
+
+
+def test_a_backup_ends_while_somebody_writes_without_a_pause(place: Path, tmp_path: Path) -> None:
+    filled(place, "PA-1")
+    with closing(sqlite3.connect(place)) as connection, connection:
+        connection.execute("CREATE TABLE many_pages (bytes BLOB)")
+        connection.executemany("INSERT INTO many_pages VALUES (zeroblob(?))", [(1_000_000,)] * 30)
+    begun, ended = threading.Event(), threading.Event()
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        give_up_at = time.monotonic() + 20
+        with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+            while not ended.is_set() and time.monotonic() < give_up_at:
+                connection.execute("INSERT INTO many_pages VALUES ('x')")
+                written += 1
+                begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait(5)
+    before = written
+    back_up(f"sqlite:///{place}", tmp_path / "copy.db")
+    still_writing = writer.is_alive()
+    ended.set()
+    writer.join()
+    assert still_writing
+    assert written > before
+    assert held(tmp_path / "copy.db") == {"PA-1"}
 
 
 def test_a_store_with_something_in_it_is_kept_beside_and_only_on_demand(place: Path, tmp_path: Path) -> None:
