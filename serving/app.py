@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -45,7 +46,7 @@ from serving.deliveries import Deliveries
 from serving.documents.pool import ReadingPool
 from serving.due_gauges import DueGauges
 from serving.envelope_keys import envelope_of
-from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError
+from serving.errors import BeingReadError, NotSignedInError, ServingError, StaleFormError, StoreUnavailableError
 from serving.gate import Gate
 from serving.jobs import JobQueue
 from serving.key_check import KeyCheck
@@ -68,6 +69,8 @@ from serving.tracing import Tracing
 from serving.triage_pool import TriagePool
 from serving.webhook_address import AddressRule
 from serving.workers import Workers
+
+_log = logging.getLogger("greenlane.serving")
 
 
 def create_app(
@@ -237,6 +240,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ServingError)
     async def serving_error(request: Request, error: ServingError) -> Response:
+        if isinstance(error, StoreUnavailableError):
+            _log.error("a call is not answered: %s", error.logged)
         return page_or_problem(request, problems.of_serving_error(error))
 
     @app.exception_handler(RequestRefusedError)

@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
-from serving.errors import StoreUnavailableError
+from serving.errors import DatabaseRefusedError, StoreUnavailableError
 from serving.highlights import NUL_PICTURE
 
 BUSY_TIMEOUT_MS = 30_000
@@ -135,7 +135,14 @@ def database_errors() -> Iterator[None]:
         if type(error) not in (OperationalError, DatabaseError) and not _is_unusable(error):
             raise
         # Only the driver's own sentence ("database is locked"): the statement and its parameters stay out.
-        raise StoreUnavailableError(f"the database answers: {error.orig}") from None
+        raise DatabaseRefusedError(str(error.orig), _kind(error)) from None
+
+
+def _kind(error: DatabaseError) -> str:
+    """The driver's class of error and its code: ``OperationalError SQLITE_FULL``."""
+    code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None)
+    name = type(error.orig).__name__
+    return f"{name} {code}" if code else name
 
 
 def _is_unusable(error: DatabaseError) -> bool:

@@ -92,7 +92,7 @@ class Deliverer:
                     if not self._go_on(senders, rounds, stopping):
                         self._wait(rounds, stopping)
                 except ServingError as error:
-                    _log.error("webhooks wait: %s", error)
+                    _log.error("webhooks wait: %s", error.logged)
                     stopping.wait(_BROKEN_SECONDS)
                 except Exception as error:
                     # Only its kind: what it says may hold an address or an event.

@@ -21,6 +21,16 @@ class ServingError(Exception):
         """What the answer's head says beside the status."""
         return {}
 
+    @property
+    def public(self) -> str:
+        """The sentence for whoever calls the service, stranger or not."""
+        return str(self)
+
+    @property
+    def logged(self) -> str:
+        """The sentence for the log."""
+        return str(self)
+
 
 class UnreadableBodyError(ServingError):
     """The body is not JSON in UTF-8."""
@@ -120,6 +130,24 @@ class StoreUnavailableError(ServingError):
     status = 503
     slug = "store-unavailable"
     title = "The database cannot be used right now"
+
+
+class DatabaseRefusedError(StoreUnavailableError):
+    """What the database's driver says. It may name host, port and user: only the command line repeats it."""
+
+    def __init__(self, sentence: str, kind: str) -> None:
+        self.kind = kind
+        super().__init__(f"the database answers: {sentence}")
+
+    @property
+    def public(self) -> str:
+        """That it cannot be used, and no more."""
+        return "the database cannot be used right now"
+
+    @property
+    def logged(self) -> str:
+        """The same with the driver's kind of error, which names nothing of the database or of a row."""
+        return f"{self.public}: {self.kind}"
 
 
 class KeyNeededError(ServingError):

@@ -129,4 +129,4 @@ class KeyCheck:
             self._keys.used(key.key_id, now=now)
         except StoreUnavailableError as error:
             # A database that cannot be written can still be read.
-            _log.warning("the last use of a key is not kept: %s", error)
+            _log.warning("the last use of a key is not kept: %s", error.logged)

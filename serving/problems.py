@@ -43,7 +43,7 @@ def refused(error: RequestRefusedError) -> JSONResponse:
 def of_serving_error(error: ServingError) -> JSONResponse:
     """The status and kind the error carries."""
     errors = error.problems if isinstance(error, InvalidParameterError) else ()
-    answer = problem(error.status, error.slug, error.title, str(error), errors)
+    answer = problem(error.status, error.slug, error.title, error.public, errors)
     answer.headers.update(error.headers)
     return answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
@@ -15,6 +16,8 @@ from serving.documents.pool import ReadingPool
 from serving.errors import ServiceStoppingError, StoreUnavailableError
 from serving.settings import Settings
 from serving.store import Store
+
+_log = logging.getLogger("greenlane.serving")
 
 FRESH_SECONDS = 2.0
 """A finding about database and disk is given again for so long: anybody may ask, and a write costs the disk something."""
@@ -77,7 +80,8 @@ class ReadinessCheck:
             self._store.check()
             self._store.check_writable()
         except StoreUnavailableError as error:
-            return str(error)
+            _log.error("not ready: %s", error.logged)
+            return error.public
         return "ok"
 
     def _look_at_disk(self, place: Path) -> str:

@@ -229,7 +229,7 @@ def _provider(request: Request) -> IdentityProvider:
 
 
 def _provider_problem(request: Request, error: ServingError, next_path: str) -> HTMLResponse:
-    _log.warning("sign-in through the identity provider: %s", error)
+    _log.warning("sign-in through the identity provider: %s", error.logged)
     refused = isinstance(error, SignInRefusedError)
     said = (
         "Your organization knows you, but you have no role here, or your account is not active. "

@@ -83,7 +83,7 @@ class Workers:
                     self._queue.reclaim()
                 self._queue.wait_for_news(_LOOK_SECONDS)
             except StoreUnavailableError as error:
-                _log.error("the queue cannot be asked: %s", error)
+                _log.error("the queue cannot be asked: %s", error.logged)
                 self._stopping.wait(_PATIENCE_SECONDS)
             except Exception as error:
                 # A worker that ended would leave the queue to nobody. The message may hold what was being read.
@@ -111,7 +111,7 @@ class Workers:
         try:
             service.work(job)
         except StoreUnavailableError as error:
-            _log.error("a job is handed back: %s", error)
+            _log.error("a job is handed back: %s", error.logged)
             self._hand_back(job)
 
     def _hand_back(self, job: Job) -> None:
@@ -133,7 +133,7 @@ class Workers:
             try:
                 self._queue.renew()
             except StoreUnavailableError as error:
-                _log.error("leases cannot be renewed: %s", error)
+                _log.error("leases cannot be renewed: %s", error.logged)
             except Exception as error:
                 _log.error("the renewal of leases met %s", type(error).__name__)
             if self._stopping.is_set():

@@ -16,9 +16,11 @@ from running_server import RunningServer
 from serving_cases import NOTE, request_body, routed
 
 from serving.app import create_app
+from serving.database import open_engine
 from serving.documents.pool import ReadingPool
-from serving.errors import StoreUnavailableError
+from serving.errors import DatabaseRefusedError
 from serving.settings import Settings
+from serving.store import Store
 
 
 @pytest.fixture
@@ -39,13 +41,31 @@ def test_it_names_everything_that_was_looked_at(app: FastAPI) -> None:
 
 def test_a_database_that_only_reads_is_not_ready(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     def read_only(_: object) -> None:
-        raise StoreUnavailableError("the database answers: attempt to write a readonly database")
+        raise DatabaseRefusedError("attempt to write a readonly database", "OperationalError")
 
     monkeypatch.setattr("serving.store.Store.check_writable", read_only)
     with TestClient(app) as client:
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "not_ready")
-    assert "readonly" in answer.json()["checks"]["database"]
+    assert answer.json()["checks"]["database"] == "the database cannot be used right now"
+
+
+def test_what_a_driver_says_of_a_database_is_for_the_command_line_alone(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = Store(open_engine("postgresql+psycopg://quillfeather@127.0.0.1:1/none"))
+    with pytest.raises(DatabaseRefusedError, match=r"127\.0\.0\.1"):
+        away.check()
+    # Only what answers calls: the rest of the application keeps its database.
+    monkeypatch.setattr(app.state.readiness, "_store", away)
+    monkeypatch.setattr("serving.store.Store.cases", lambda *_, **__: away.check())
+    with TestClient(app) as client:
+        answers = [client.get("/readyz"), client.get("/v1/authorizations")]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert answers[0].json()["checks"]["database"] == "the database cannot be used right now"
+    assert answers[1].json()["detail"] == "the database cannot be used right now"
+    assert "a call is not answered: the database cannot be used right now: OperationalError" in caplog.text
+    assert not any("127.0.0.1" in said for said in (caplog.text, *(answer.text for answer in answers)))
 
 
 def test_files_that_cannot_be_read_degrade_it(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
