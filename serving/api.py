@@ -290,8 +290,9 @@ def list_authorizations(
 
 
 @router.get("/healthz", response_model=HealthBody, summary="Alive", tags=["operations"])
-def healthz() -> JSONResponse:
+async def healthz() -> JSONResponse:
     """Answers while the process lives."""
+    # Not in a thread: all of them may be taken by calls that wait.
     return JSONResponse({"status": "alive"})
 
 

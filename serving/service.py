@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,8 @@ PROCESS_ENDED = "process_ended"
 _LONGEST_HOLD = 10.0
 """Seconds a repeat waits for the result of the request it repeats, where it says nothing else."""
 _FIRST_LOOK, _LAST_LOOK = 0.02, 0.25
+_MOST_WAITING = 16
+"""So many calls of a process wait for a result at once: each takes one of the 40 threads that answer all (Starlette's)."""
 
 _log = logging.getLogger("greenlane.serving")
 
@@ -129,6 +132,7 @@ class AuthorizationService:
         self._clock = clock
         self._draw = draw or secrets.SystemRandom().random
         self._next_id = UlidSource()
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
 
     def of_tenant(self, tenant: str) -> AuthorizationService:
         """The same service on another tenant's cases; notes of all tenants are read by the same model."""
@@ -358,7 +362,15 @@ class AuthorizationService:
         return Submission(authorization_id, result.revision, created, result.result)
 
     def _awaited(self, authorization_id: str, seconds: float) -> StoredResult | None:
-        """The result, if it comes within so many seconds."""
+        """The result, if it comes within so many seconds; None at once where too many calls wait already."""
+        if seconds <= 0 or not self._waiting.acquire(blocking=False):
+            return None
+        try:
+            return self._looked_for(authorization_id, seconds)
+        finally:
+            self._waiting.release()
+
+    def _looked_for(self, authorization_id: str, seconds: float) -> StoredResult | None:
         begin, look = time.monotonic(), _FIRST_LOOK
         while True:
             left = begin + seconds - time.monotonic()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +115,51 @@ def test_who_prefers_to_wait_gets_the_result_of_a_file(client: TestClient, desk:
     desk.go.set()
     answer = client.post("/v1/authorizations", json=request_body(documents=FAX), headers=PATIENT)
     assert (answer.status_code, answer.headers["preference-applied"]) == (201, "wait=30")
+
+
+@contextmanager
+def waiting(desk: Desk, client: TestClient, count: int) -> Iterator[list[Future[Any]]]:
+    """So many senders who prefer to wait, each with a request of their own that is stored and not triaged."""
+
+    def send(number: int) -> Any:
+        return client.post("/v1/authorizations", json=request_body(f"PA-{number}"), headers=PATIENT)
+
+    with ThreadPoolExecutor(count) as senders:
+        try:
+            answers = [senders.submit(send, number) for number in range(count)]
+            deadline = time.monotonic() + 20
+            while len(desk.app.state.store.cases(limit=count)) < count:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield answers
+        finally:
+            desk.go.set()
+
+
+def test_no_more_than_a_few_calls_wait_and_the_next_is_answered_at_once(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, sync_characters=0)
+    with TestClient(desk.app) as client, waiting(desk, client, 20) as answers:
+        soon = [future.result().status_code for future in islice(as_completed(answers, timeout=10), 4)]
+        assert soon == [202] * 4
+        assert sum(future.done() for future in answers) == 4
+        desk.go.set()
+        assert sorted(future.result().status_code for future in answers) == [201] * 16 + [202] * 4
+        # Whoever waited makes room.
+        later = client.post("/v1/authorizations", json=request_body("PA-later"), headers=PATIENT)
+        assert later.status_code == 201
+
+
+def test_a_process_whose_threads_all_wait_still_says_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.service._MOST_WAITING", 100)
+    desk = Desk(tmp_path, sync_characters=0)
+    with TestClient(desk.app) as client, waiting(desk, client, 40), ThreadPoolExecutor(1) as prober:
+        probe = prober.submit(client.get, "/healthz")
+        try:
+            assert probe.result(timeout=5).json() == {"status": "alive"}
+        finally:
+            desk.go.set()
 
 
 @pytest.mark.parametrize(
