@@ -32,6 +32,8 @@ _ALGORITHMS = ("RS256", "PS256", "ES256")
 _LEEWAY_SECONDS = 60
 _TIMEOUT_SECONDS = 5.0
 _DOCUMENTS_KEPT_SECONDS = 3600.0
+_FAILURE_KEPT_SECONDS = 5.0
+"""So long nobody waits again for a provider that could not describe itself just now."""
 _KEYS_AGAIN_SECONDS = 10.0
 """A token signed by an unknown key makes us ask for the keys again, but not more often than this."""
 
@@ -96,8 +98,10 @@ class IdentityProvider:
         self._roles = oidc_role_table(settings.oidc_roles)
         self._trust = _trust(settings)
         self._clock = clock
-        self._asking = threading.Lock()
+        # Held to look and to note, never while the provider is asked: one that is slow would keep everybody waiting in line.
+        self._noting = threading.Lock()
         self._endpoints: tuple[float, _Endpoints] | None = None
+        self._failure: tuple[float, str] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
     def begin(self, next_path: str) -> tuple[str, Attempt]:
@@ -195,32 +199,46 @@ class IdentityProvider:
             return jwt.decode(token, fresh, algorithms=_ALGORITHMS).claims
 
     def _key_set(self, now: float, *, kept_seconds: float = _DOCUMENTS_KEPT_SECONDS) -> KeySet:
-        with self._asking:
-            if self._keys is None or now - self._keys[0] >= kept_seconds:
-                document = self._ask("GET", self._discovered_now().keys)
-                try:
-                    keys = KeySet.import_key_set({"keys": [key for key in document["keys"] if key.get("kty") != "oct"]})
-                except (JoseError, KeyError, TypeError, ValueError, AttributeError):
-                    raise IdentityProviderError("jwks_uri: holds no keys") from None
+        with self._noting:
+            if self._keys is not None and now - self._keys[0] < kept_seconds:
+                return self._keys[1]
+        document = self._ask("GET", self._discovered().keys)
+        try:
+            keys = KeySet.import_key_set({"keys": [key for key in document["keys"] if key.get("kty") != "oct"]})
+        except (JoseError, KeyError, TypeError, ValueError, AttributeError):
+            raise IdentityProviderError("jwks_uri: holds no keys") from None
+        with self._noting:
+            if self._keys is None or self._keys[0] <= now:
                 self._keys = (now, keys)
-            return self._keys[1]
+        return keys
 
     def _discovered(self) -> _Endpoints:
-        with self._asking:
-            return self._discovered_now()
-
-    def _discovered_now(self) -> _Endpoints:
         now = self._clock()
-        if self._endpoints is None or now - self._endpoints[0] >= _DOCUMENTS_KEPT_SECONDS:
-            document = self._ask("GET", f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-            if document.get("issuer") != self._issuer:
-                raise IdentityProviderError("issuer: the identity provider calls itself something else")
-            names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-            addresses = [str(document.get(name, "")) for name in names]
-            if not all(_is_safe(address) for address in addresses):
-                raise IdentityProviderError("the identity provider names no https addresses")
-            self._endpoints = (now, _Endpoints(*addresses))
-        return self._endpoints[1]
+        with self._noting:
+            if self._endpoints is not None and now - self._endpoints[0] < _DOCUMENTS_KEPT_SECONDS:
+                return self._endpoints[1]
+            if self._failure is not None and now - self._failure[0] < _FAILURE_KEPT_SECONDS:
+                raise IdentityProviderError(self._failure[1])
+        try:
+            endpoints = self._discover()
+        except IdentityProviderError as error:
+            with self._noting:
+                # From its end on: a provider that is slow has used up the seconds by then.
+                self._failure = (self._clock(), str(error))
+            raise
+        with self._noting:
+            self._endpoints, self._failure = (now, endpoints), None
+        return endpoints
+
+    def _discover(self) -> _Endpoints:
+        document = self._ask("GET", f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        if document.get("issuer") != self._issuer:
+            raise IdentityProviderError("issuer: the identity provider calls itself something else")
+        names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+        addresses = [str(document.get(name, "")) for name in names]
+        if not all(_is_safe(address) for address in addresses):
+            raise IdentityProviderError("the identity provider names no https addresses")
+        return _Endpoints(*addresses)
 
     def _ask(
         self, method: str, address: str, *, data: dict[str, str] | None = None, auth: httpx2.BasicAuth | None = None

@@ -39,6 +39,8 @@ class IdentityProviderServer:
         self.lies: dict[str, Any] = {}
         self.discovery_lies: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.gives_keys = threading.Event()
+        self.gives_keys.set()
         self.keys = [_key()]
         self.signs_with: Any = None
         self.algorithm = "RS256"
@@ -99,6 +101,7 @@ class IdentityProviderServer:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                 elif parts.path == "/keys":
+                    provider.gives_keys.wait(10)
                     self._json(200, KeySet(provider.keys).as_dict(private=False))
                 else:
                     self._json(200, provider.discovery())

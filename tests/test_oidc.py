@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -281,6 +282,40 @@ def test_a_provider_that_describes_itself_wrongly_is_a_page_and_passwords_still_
 ) -> None:
     provider.discovery_lies = lies
     assert_password_still_works(client)
+
+
+def test_nobody_waits_again_for_a_provider_that_could_not_describe_itself_just_now(
+    client: TestClient, provider: IdentityProviderServer
+) -> None:
+    clock = [1000.0]
+    client.app.state.identity_provider._clock = lambda: clock[0]
+    provider.discovery_lies = {"issuer": "https://evil.example"}
+    assert client.get("/sign-in/oidc").status_code == 502
+    provider.discovery_lies = {}
+    clock[0] += 4
+    assert client.get("/sign-in/oidc").status_code == 502
+    assert len(provider.asked) == 1
+    clock[0] += 2
+    assert client.get("/sign-in/oidc").status_code == 303
+
+
+def test_nobody_waits_while_a_slow_provider_is_asked_for_somebody_else(
+    client: TestClient, provider: IdentityProviderServer
+) -> None:
+    left = client.get("/sign-in/oidc")
+    sent_back = httpx2.get(left.headers["location"], follow_redirects=False, trust_env=False)
+    provider.gives_keys.clear()
+    with ThreadPoolExecutor(2) as browsers:
+        coming = browsers.submit(client.get, sent_back.headers["location"])
+        try:
+            while "/keys" not in provider.asked:
+                time.sleep(0.01)
+            other = browsers.submit(TestClient(client.app, base_url=HERE, follow_redirects=False).get, "/sign-in/oidc")
+            assert other.result(timeout=3).status_code == 303
+            assert not coming.done()
+        finally:
+            provider.gives_keys.set()
+        assert coming.result().status_code == 200
 
 
 @pytest.mark.parametrize("expired", [False, True], ids=["valid", "expired"])
