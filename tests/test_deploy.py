@@ -53,13 +53,23 @@ def test_every_container_of_the_compose_file_runs_a_command_of_ours() -> None:
         assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).resolve().is_file()
 
 
-def test_everything_the_container_copies_is_there() -> None:
+def test_everything_the_container_copies_is_there_and_nothing_else_is_given_to_its_build() -> None:
     lines = (DEPLOY / "Containerfile").read_text().splitlines()
     copied = [line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line]
     assert copied
     for name in (name for names in copied for name in names):
         assert (ROOT / name).exists()
+    rules = [line for line in (ROOT / ".containerignore").read_text().splitlines() if not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == {name for names in copied for name in names}
     assert next(line for line in reversed(lines) if line.startswith("USER")) == "USER greenlane"
+
+
+def test_the_secrets_of_the_compose_file_are_not_kept_with_the_code() -> None:
+    secrets = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["secrets"]
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    for secret in secrets.values():
+        assert f"{(DEPLOY / secret['file']).parent.relative_to(ROOT)}/" in ignored
 
 
 def test_a_secret_can_stand_in_a_file(tmp_path: Path) -> None:
