@@ -46,7 +46,9 @@ class Workers:
         for number in range(self._count):
             self._threads.append(threading.Thread(target=self._run, name=f"worker-{number}", daemon=True))
         heart = threading.Thread(target=self._keep_leases, name="leases", daemon=True)
-        for thread in (*self._threads, heart):
+        # In a thread of its own: it looks through all cases, and leases must be renewed meanwhile.
+        adopting = threading.Thread(target=self._adopt, name="adoption", daemon=True)
+        for thread in (*self._threads, heart, adopting):
             thread.start()
 
     def stop(self, seconds: float) -> None:
@@ -127,7 +129,6 @@ class Workers:
                 return
 
     def _keep_leases(self) -> None:
-        self._adopt()
         # Beyond the stop: what is in hand is ours until it is handed back.
         while not (self._stopping.wait(LEASE.total_seconds() / 3) and not self._queue.held()):
             try:

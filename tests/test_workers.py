@@ -198,6 +198,24 @@ def test_a_database_that_does_not_answer_is_no_attempt(shop: Shop, monkeypatch: 
         assert session.scalar(select(JobRow.attempts)) == 1
 
 
+def test_leases_are_renewed_while_requests_without_a_job_are_still_looked_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, renewed = threading.Event(), threading.Event()
+    renew = shop.queue.renew
+
+    def renew_and_tell() -> None:
+        renew()
+        renewed.set()
+
+    monkeypatch.setattr("serving.workers.LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr(shop.queue, "adopt", lambda: looked.wait(5))
+    monkeypatch.setattr(shop.queue, "renew", renew_and_tell)
+    shop.workers.start()
+    assert renewed.wait(2)
+    looked.set()
+
+
 def test_stopping_waits_for_what_is_in_hand(shop: Shop) -> None:
     begun = threading.Event()
 
