@@ -42,6 +42,21 @@ def test_every_unit_runs_a_command_of_ours_under_limits(unit: Path) -> None:
         assert complaints == []
 
 
+def test_what_is_stopped_has_the_time_that_the_settings_give_it() -> None:
+    stop = Settings().stop_seconds
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].values()
+    drains = [float(one.get("environment", {}).get("GREENLANE_DRAIN_SECONDS", 0)) for one in services]
+    unit = (DEPLOY / "greenlane.service").read_text()
+    needed = max(drains) + 2 * stop + 40
+    assert float(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0]) >= needed
+    grace = re.findall(r"stop_grace_period: (\d+)s", (DEPLOY / "compose.yaml").read_text())
+    assert float(grace[0]) >= needed
+
+
+def test_no_unit_names_a_file_that_nothing_installs() -> None:
+    assert not any("Documentation=file:" in unit.read_text() for unit in DEPLOY.glob("*.service"))
+
+
 def test_every_container_of_the_compose_file_runs_a_command_of_ours() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     ours = {name: service for name, service in services.items() if "command" in service}
