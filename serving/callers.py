@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, cast
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
 
 from serving.api_keys import ApiKey, Scope
 from serving.batches import Batches
@@ -19,12 +21,15 @@ from serving.idempotency import Once, key_of
 from serving.key_check import KeyCheck
 from serving.request_rate import RequestRate
 from serving.service import AuthorizationService
-from serving.settings import Settings
+from serving.settings import Settings, is_loopback
 from serving.tenant_rooms import TenantRoom
 from serving.tenants import DEFAULT_TENANT
 
 _PATIENCE = 4
 """A body over the limit is read, and dropped, up to this many times the limit, so that the sender gets the 413."""
+
+_PASSED_ON = frozenset({"forwarded", "via", "x-real-ip"})
+"""What proxies add, beside ``X-Forwarded-*``."""
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -50,7 +55,7 @@ def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | No
     settings: Settings = request.app.state.settings
     sent = request.headers.get("authorization")
     if sent is None:
-        if settings.needs_keys:
+        if settings.needs_keys or not _is_from_this_machine(request.headers):
             raise KeyNeededError("send an API key: Authorization: Bearer glk_...")
         return Caller(DEFAULT_TENANT, None, settings.body_limit)
     scheme, _, token = sent.partition(" ")
@@ -64,6 +69,19 @@ def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | No
         # serving/gate.py puts them on the answer, whoever makes it.
         request.state.rate_headers = rate.take(key.key_id, per_minute).headers
     return Caller(key.tenant, key, settings.body_limit if key.body_limit is None else key.body_limit)
+
+
+def _is_from_this_machine(headers: Headers) -> bool:
+    """Whether the call was meant for this machine by name, and nobody says to have passed it on.
+
+    Others reach what listens here alone by a proxy beside it, or by a name of theirs that leads here (DNS rebinding).
+    """
+    try:
+        name = urlsplit(f"//{headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    passed_on = any(header in _PASSED_ON or header.startswith("x-forwarded-") for header in headers)
+    return name is not None and is_loopback(name) and not passed_on
 
 
 Calling = Annotated[Caller, Depends(caller)]

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Calls without a key are for this machine alone, and starlette's own default is a name of nobody.
+    defaults = TestClient.__init__.__defaults__ or ()
+    assert defaults[0] == "http://testserver"
+    TestClient.__init__.__defaults__ = ("http://localhost", *defaults[1:])
     if config.getoption("database") != "sqlite":
         import databases
 

@@ -128,6 +128,32 @@ def test_what_is_no_key_is_refused_also_where_none_is_needed(start: Callable[...
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:greenlane:problem:key-needed")
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost"}, 200),
+        ({"host": "127.0.0.1:8000"}, 200),
+        ({"host": "[::1]:8000"}, 200),
+        ({"host": "rebound.example"}, 401),
+        ({"host": "localhost.evil.example:8000"}, 401),
+        ({"host": ""}, 401),
+        ({"host": "["}, 401),
+        ({"forwarded": "for=203.0.113.9"}, 401),
+        ({"x-forwarded-for": "203.0.113.9"}, 401),
+        ({"x-forwarded-host": "localhost"}, 401),
+        ({"via": "1.1 proxy"}, 401),
+    ],
+)
+def test_without_a_key_only_this_machine_is_answered(
+    start: Callable[..., TestClient], headers: dict[str, str], status: int
+) -> None:
+    client = start(api_keys="optional")
+    assert client.get("/v1/authorizations", headers=headers).status_code == status
+    key = new_key(client)
+    if headers.get("host") != "[":
+        assert client.get("/v1/authorizations", headers={**headers, **bearer(key)}).status_code == 200
+
+
 def test_alive_ready_and_metrics_need_no_key_and_name_no_tenant(client: TestClient) -> None:
     TenantStore(client.app.state.store).add("acme", "Acme Health", now=NOW)
     key = new_key(client)
