@@ -77,7 +77,7 @@ PROCESS_ENDED = "process_ended"
 _LONGEST_HOLD = 10.0
 """Seconds a repeat waits for the result of the request it repeats, where it says nothing else."""
 _FIRST_LOOK, _LAST_LOOK = 0.02, 0.25
-_MOST_WAITING = 16
+_MOST_WAITING = 24
 """So many calls of a process wait for a result at once: each takes one of the 40 threads that answer all (Starlette's)."""
 
 _log = logging.getLogger("greenlane.serving")

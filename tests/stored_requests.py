@@ -10,9 +10,11 @@ from features.types import AuthorizationRequest
 from models.clocks import earliest_due
 from models.result import result_to_json, trace_to_json
 from models.types import TriageResult
-from serving.doubts import NO_DOUBTS, Doubts
+from serving.doubted import DoubtedError
+from serving.doubts import NO_DOUBTS
 from serving.new_request import NewRequest
 from serving.records import ReceivedDocument, dumps
+from serving.service import heeding
 from serving.store import LeaseFor, Store, for_whoever_takes_it
 from serving.stored_case import StoredRequest
 from serving.ulid import UlidSource
@@ -49,24 +51,23 @@ def accepted(
     return store.accept(new, now=now, lease_for=lease_for)[0]
 
 
-def kept(
-    store: Store,
-    stored: StoredRequest,
-    result: TriageResult,
-    *,
-    now: datetime,
-    dead: str | None = None,
-    heeded: Doubts = NO_DOUBTS,
-) -> bool:
-    """Keep a result; whether it is the one that is stored now. Raises DoubtedError."""
-    _, is_this_one = store.keep_result(
-        stored,
-        result,
-        result_json=dumps(result_to_json(result)),
-        trace=dumps(trace_to_json(result)),
-        held_for_audit=False,
-        now=now,
-        dead=dead,
-        heeded=heeded,
-    )
-    return is_this_one
+def kept(store: Store, stored: StoredRequest, result: TriageResult, *, now: datetime, dead: str | None = None) -> bool:
+    """Keep a result as the service does, after every doubt; whether it is the one that is stored now."""
+    doubts = NO_DOUBTS
+    while True:
+        heeded = heeding(result, doubts)
+        try:
+            _, is_this_one = store.keep_result(
+                stored,
+                heeded,
+                result_json=dumps(result_to_json(heeded)),
+                trace=dumps(trace_to_json(heeded)),
+                held_for_audit=False,
+                now=now,
+                dead=dead,
+                heeded=doubts,
+            )
+        except DoubtedError as found:
+            doubts = found.doubts
+        else:
+            return is_this_one
