@@ -462,6 +462,12 @@ def _cell_pattern() -> re.Pattern[str]:
 
 
 @cache
+def _gap_pattern() -> re.Pattern[str]:
+    """What parts two cells."""
+    return re.compile(r"  |[^\S ]|\|")
+
+
+@cache
 def _label_pattern() -> re.Pattern[str]:
     return re.compile(r"(?:goals?|target|change|mcid|mdc|norm(?:al)?|diff(?:erence)?|delta|status|ltg|\+/-)(?![a-z])")
 
@@ -474,6 +480,10 @@ def find_rows(lower: str, lo: int, hi: int, words: MovedWords) -> list[Row]:
     while at < hi:
         stop = lower.find("\n", at, hi)
         stop = hi if stop == -1 else stop
+        if columns is None and _gap_pattern().search(lower[at:stop].strip()) is None:
+            # One cell at most, as nearly every line of a note: neither heading nor row.
+            at = stop + 1
+            continue
         if stop - at <= 200:
             cells = [(match.start(), match.end()) for match in _cell_pattern().finditer(lower, at, stop)]
             rule = all(set(lower[start:end]) <= set("-=:+ ") for start, end in cells)
