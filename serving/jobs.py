@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from serving.job_tables import JobRow
@@ -112,25 +112,31 @@ def add_job(session: Session, row: AuthorizationRow, *, leased_by: str | None, n
 
 def end_job(session: Session, authorization_id: str, revision: int, *, dead: str | None, now: datetime) -> None:
     """End the job of a revision in the caller's transaction; ``dead`` is the kind of error it was given up for."""
-    changes: dict[str, object] = {"state": JobState.DONE.value, "ended_at": now, "leased_by": None}
-    if dead is not None:
-        changes |= {"state": JobState.DEAD.value, "error": dead[:_LONGEST_ERROR]}
-    session.execute(
-        update(JobRow)
-        .where(
-            JobRow.authorization_id == authorization_id,
-            JobRow.revision == revision,
-            JobRow.kind == TRIAGE,
-            JobRow.ended_at.is_(None),
-        )
-        .values(**changes)
-        .execution_options(synchronize_session=False)
-    )
+    which = {"of_case": authorization_id, "of_revision": revision, "now": now}
+    if dead is None:
+        session.connection().execute(_DONE, which)
+    else:
+        session.connection().execute(_DEAD, {**which, "why": dead[:_LONGEST_ERROR]})
 
 
 def is_dead() -> ColumnElement[bool]:
     """The condition of dead jobs, as their index has it: a bound value would not find the index."""
     return JobRow.state == literal_column("'dead'")
+
+
+# Built once, past the sessions: every request ends one.
+_OF_REVISION = (
+    update(JobRow)
+    .where(
+        JobRow.authorization_id == bindparam("of_case"),
+        JobRow.revision == bindparam("of_revision"),
+        JobRow.kind == TRIAGE,
+        JobRow.ended_at.is_(None),
+    )
+    .values(ended_at=bindparam("now"), leased_by=None)
+)
+_DONE = _OF_REVISION.values(state=JobState.DONE.value)
+_DEAD = _OF_REVISION.values(state=JobState.DEAD.value, error=bindparam("why"))
 
 
 def _first_ready(now: datetime, authorization_id: str | None) -> Select[JobRow]:

@@ -104,6 +104,7 @@ class Store:
         writing: AbstractContextManager[object] | None = None,
     ) -> None:
         self._engine = engine
+        self._writer = engine.execution_options(writes=True)
         self._tenant = tenant
         # SQLite takes one writer at a time and its waiting is not fair; in one process a lock is. Others lock rows.
         self._writing = writing or (threading.Lock() if engine.dialect.name == "sqlite" else nullcontext())
@@ -450,8 +451,12 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session in one transaction, committed at the end unless something is raised. Raises StoreUnavailableError."""
-        engine = self._engine.execution_options(writes=True)
-        with self._writing, database_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
+        with (
+            self._writing,
+            database_errors(),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
 
