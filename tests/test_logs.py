@@ -41,7 +41,7 @@ for name in (None, *logging.root.manager.loggerDict):
 name, town, word = sys.argv[4:]
 body = request_body(f"PA-{name}", f"{name} {town} completed physical therapy for 8 weeks. Denies {word}.")
 body["member"]["member_id"] = name
-with TestClient(app, raise_server_exceptions=False) as client:
+with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
     stored = client.post("/v1/authorizations", json=body).json()
     sign_in(client)
     client.get(f"/cases/{stored['authorization_id']}")

@@ -583,7 +583,8 @@ def test_mlflow_run_leaves_a_champion_in_registry_and_model_directory(tmp_path: 
     import os
 
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    environment = os.environ | {
+    # MLflow leaves the experiment of earlier tests in the environment.
+    environment = {name: value for name, value in os.environ.items() if "MLFLOW" not in name} | {
         "MLFLOW_TRACKING_URI": store,
         "GREENLANE_MODEL_DIR": str(tmp_path / "models"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
