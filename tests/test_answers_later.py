@@ -138,12 +138,12 @@ def waiting(desk: Desk, client: TestClient, count: int) -> Iterator[list[Future[
 
 def test_no_more_than_a_few_calls_wait_and_the_next_is_answered_at_once(tmp_path: Path) -> None:
     desk = Desk(tmp_path, sync_characters=0)
-    with TestClient(desk.app) as client, waiting(desk, client, 20) as answers:
+    with TestClient(desk.app) as client, waiting(desk, client, 28) as answers:
         soon = [future.result().status_code for future in islice(as_completed(answers, timeout=10), 4)]
         assert soon == [202] * 4
         assert sum(future.done() for future in answers) == 4
         desk.go.set()
-        assert sorted(future.result().status_code for future in answers) == [201] * 16 + [202] * 4
+        assert sorted(future.result().status_code for future in answers) == [201] * 24 + [202] * 4
         # Whoever waited makes room.
         later = client.post("/v1/authorizations", json=request_body("PA-later"), headers=PATIENT)
         assert later.status_code == 201

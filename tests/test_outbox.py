@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import sqlite_only
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event as sql_event
@@ -257,6 +258,7 @@ def test_the_cursor_moves_past_events_of_kinds_that_were_not_asked_for(store: St
     assert feed.after(cursor_of(9), kinds=rare, limit=10).next_cursor == cursor_of(9)
 
 
+@sqlite_only  # the plan is SQLite's
 def test_events_of_a_kind_are_read_from_their_index(desk: Desk) -> None:
     plans: list[str] = []
 
