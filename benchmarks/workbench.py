@@ -67,7 +67,7 @@ def workbench(folder: Path) -> Iterator[TestClient]:
 
     settings = Settings(database_url=f"sqlite:///{folder}/greenlane.db", model_dir=folder / "models")
     app = create_app(settings)
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         people: PeopleStore = app.state.people
         now = datetime.now(UTC)
         client.cookies.set(COOKIE, people.sign_in(people.add("ann", "Ann Lee", Role.NURSE, now=now), now=now))
