@@ -18,9 +18,9 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 class CaseWork:
     """Writes rows with the columns that numbers read; everything else is filled in. Ids grow with the calls."""
 
-    def __init__(self, store: Store, *, first_number: int = 0) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._number = first_number
+        self._number = 0
 
     def person(self, name: str, role: str = "nurse", *, active: bool = True, team: str | None = None) -> str:
         """Somebody; their id is their name."""

@@ -29,8 +29,8 @@ PASSWORD = "a long enough password"
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, Store]]:
-    """A running service and its database, with the work of two nurses in it."""
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, Store, CaseWork]]:
+    """A running service, its database, and the work of two nurses in it, to which a test may add."""
     folder = tmp_path_factory.mktemp("numbers")
     server = RunningServer(folder)
     server.start()
@@ -44,17 +44,17 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServ
             work.act(case, "fact_corrected", name, now - timedelta(minutes=5), verdict="wrong", concept="bmi")
             work.opened(case, name, now - timedelta(minutes=5 + minutes, seconds=10))
     work.case(received=now - timedelta(hours=160))
-    yield server, store
+    yield server, store, work
     store.close()
     server.close()
 
 
 @pytest.fixture(params=["light", "dark"])
 def page_as(
-    request: pytest.FixtureRequest, chromium: Browser, kept: tuple[RunningServer, Store]
+    request: pytest.FixtureRequest, chromium: Browser, kept: tuple[RunningServer, Store, CaseWork]
 ) -> Iterator[Callable[..., Page]]:
     """Opens a page as somebody of a role, in light and in dark; any complaint on the console fails the test."""
-    server, store = kept
+    server, store, _ = kept
     people, contexts, complaints = PeopleStore(store), [], []
 
     def open_as(role: Role, path: str, *, javascript: bool = True, width: int = 1280, height: int = 720) -> Page:
@@ -142,7 +142,7 @@ def test_the_period_is_chosen_by_keyboard_alone(page_as: Callable[..., Page]) ->
 
 
 def test_a_table_is_downloaded_and_the_trail_knows(
-    page_as: Callable[..., Page], kept: tuple[RunningServer, Store], tmp_path: Path
+    page_as: Callable[..., Page], kept: tuple[RunningServer, Store, CaseWork], tmp_path: Path
 ) -> None:
     page = page_as(Role.LEAD, "/numbers?period=today")
     with page.expect_download() as download:
@@ -157,7 +157,7 @@ def test_a_table_is_downloaded_and_the_trail_knows(
 
 
 def test_the_page_keeps_itself_fresh_without_losing_the_place(
-    page_as: Callable[..., Page], kept: tuple[RunningServer, Store]
+    page_as: Callable[..., Page], kept: tuple[RunningServer, Store, CaseWork]
 ) -> None:
     page = page_as(Role.LEAD, "/numbers")
     waiting = page.locator(".figure", has_text="Overdue now").locator(".of")
@@ -165,9 +165,7 @@ def test_the_page_keeps_itself_fresh_without_losing_the_place(
     page.locator("#age .csv").focus()
     page.evaluate("window.scrollTo(0, 900)")
     place = page.locator("#age").bounding_box()
-    # Its ids go on from the time, far from those of the fixture.
-    work = CaseWork(kept[1], first_number=int(datetime.now(UTC).timestamp()))
-    work.case(received=datetime.now(UTC), work="open", line="medicaid")
+    kept[2].case(received=datetime.now(UTC), work="open", line="medicaid")
     page.evaluate("refresh()")
     page.wait_for_function("before => document.querySelectorAll('.figure .of')[1].innerText !== before", arg=before)
     assert page.evaluate("document.activeElement.closest('section').id") == "age"
