@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from features.types import Assertion, CriterionResult, Fact, PolicyReference
 from models.types import ThresholdCertificate, TriageResult
@@ -36,6 +37,11 @@ def result_to_json(result: TriageResult) -> dict[str, Any]:
         ),
         "pipeline_version": result.pipeline_version,
     }
+
+
+def result_text(result: TriageResult) -> str:
+    """:func:`result_to_json` as JSON text, the same for the same result."""
+    return to_json(result_to_json(result), inf_nan_mode="null").decode()
 
 
 def certificate_to_json(certificate: ThresholdCertificate) -> dict[str, Any]:
@@ -96,10 +102,9 @@ def _record() -> TypeAdapter[TriageResult]:
     return TypeAdapter(TriageResult)
 
 
-def trace_to_json(result: TriageResult) -> dict[str, Any]:
-    """Everything the result holds, cues and explanations included; :func:`result_from_trace` reads it back."""
-    record: dict[str, Any] = _record().dump_python(result, mode="json")
-    return record
+def trace_text(result: TriageResult) -> str:
+    """Everything the result holds, cues and explanations included, as JSON text; :func:`result_from_trace_text` reads it."""
+    return _record().dump_json(result).decode()
 
 
 def result_from_trace(trace: dict[str, Any]) -> TriageResult:

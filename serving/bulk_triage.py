@@ -154,8 +154,7 @@ def _reader() -> Reader:
 
 
 def _triaged(entry: Entry, request: AuthorizationRequest, reader: Reader) -> Triaged:
-    from models.result import result_to_json
-    from serving.records import dumps
+    from models.result import result_text
 
     result = _result(request, reader)
     return Triaged(
@@ -165,7 +164,7 @@ def _triaged(entry: Entry, request: AuthorizationRequest, reader: Reader) -> Tri
         route=result.route.value,
         reason=result.reasons[0].message,
         due_at=result.due_at,
-        result=dumps(result_to_json(result)),
+        result=result_text(result),
     )
 
 

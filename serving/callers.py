@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.datastructures import Headers
 
@@ -47,7 +48,7 @@ class Caller:
     body_limit: int
 
 
-def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+async def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
     """Who calls; the call is counted against their key's limit.
 
     Raises KeyNeededError or TooManyRequestsError.
@@ -62,7 +63,8 @@ def caller(request: Request, _shown: Annotated[HTTPAuthorizationCredentials | No
     if scheme.lower() != "bearer":
         raise KeyNeededError("send the API key as: Authorization: Bearer glk_...")
     check = cast("KeyCheck", request.app.state.key_check)
-    key = check.key_of(token.strip(), now=datetime.now(UTC))
+    # It asks the database, and may take a good part of a tenth of a second.
+    key = await run_in_threadpool(check.key_of, token.strip(), now=datetime.now(UTC))
     per_minute = settings.requests_per_minute if key.requests_per_minute is None else key.requests_per_minute
     if per_minute:
         rate = cast("RequestRate", request.app.state.request_rate)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from models.types import Route
@@ -102,9 +102,14 @@ class Standing:
         return {action.action_id: action for action in self.actions}
 
 
+# Built once: every call asks for one.
+_CASE = select(AuthorizationRow).where(AuthorizationRow.authorization_id == bindparam("case"))
+_TO_CHANGE = _CASE.with_for_update().execution_options(populate_existing=True)
+
+
 def case_row(session: Session, tenant: str, authorization_id: str, *, to_change: bool = False) -> AuthorizationRow:
     """The case's row, locked ``to_change`` it. Raises UnknownAuthorizationError or AuthorizationErasedError."""
-    row = session.get(AuthorizationRow, authorization_id, with_for_update=to_change)
+    row = session.scalar(_TO_CHANGE if to_change else _CASE, {"case": authorization_id})
     if row is None or row.tenant != tenant:
         raise UnknownAuthorizationError("authorization_id: no authorization has this id")
     refuse_erased(row)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import select
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +17,18 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InvalidatePoolError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from serving.errors import DatabaseRefusedError, StoreUnavailableError
 from serving.highlights import NUL_PICTURE
 
 BUSY_TIMEOUT_MS = 30_000
 _LOGGING_NAME = "greenlane"
+_USED_AT = "greenlane.used_at"
+_TRUSTED_SECONDS = 5.0
+"""A connection used in the last so many seconds is not asked whether its server can still be reached."""
 _UNUSABLE = frozenset({"25006", "42501", "42703", "42P01"})
 """What PostgreSQL calls a mistake in the statement and SQLite an unusable database: read-only, not ours to read, and a
 column or table that is not there (PostgreSQL's manual, appendix A)."""
@@ -40,10 +46,13 @@ def open_engine(url: str) -> Engine:
     # At DEBUG SQLAlchemy logs every row it reads, whatever hide_parameters says; rows hold notes.
     logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").setLevel(logging.WARNING)
     if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(parsed, hide_parameters=True, logging_name=_LOGGING_NAME, pool_pre_ping=True)
+        is_psycopg = parsed.get_driver_name() == "psycopg"
+        engine = create_engine(parsed, hide_parameters=True, logging_name=_LOGGING_NAME, pool_pre_ping=not is_psycopg)
         event.listen(engine, "before_cursor_execute", _picture_nul, retval=True)
         if parsed.get_backend_name() == "postgresql":
             event.listen(engine, "connect", _prepare_postgresql)
+        if is_psycopg:
+            _replace_broken_connections(engine)
         return engine
     if parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
         try:
@@ -61,6 +70,36 @@ def open_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _replace_broken_connections(engine: Engine) -> None:
+    """Ask of a pooled connection whether it still works, but only where that is in doubt.
+
+    pool_pre_ping asks before every transaction, which makes a short one a tenth slower. A server that went away says so:
+    there is something to read where nothing was asked. One that is unplugged does not, so after a rest it is asked.
+    """
+
+    def note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    def ask(connection: Any, record: ConnectionPoolEntry, _holder: object) -> None:
+        used_at = record.info.get(_USED_AT)
+        if used_at is None:
+            return
+        try:
+            if time.monotonic() - used_at > _TRUSTED_SECONDS or _has_news(connection.fileno()):
+                engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            raise InvalidatePoolError from None
+
+    event.listen(engine, "checkin", note_use)
+    event.listen(engine, "checkout", ask)
+
+
+def _has_news(descriptor: int) -> bool:
+    looking = select.poll()
+    looking.register(descriptor, select.POLLIN)
+    return bool(looking.poll(0))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -46,7 +46,7 @@ NO_DOUBTS: Doubts = Doubts()
 def doubts_of(session: Session, row: AuthorizationRow, *, revision: int, family: str | None) -> Doubts:
     """The doubts about the result of a revision whose policy is of this family (None: no policy covers it)."""
     asked = {"tenant": row.tenant, "case": row.authorization_id, "family": family or ""}
-    off, shared, acted = session.execute(_ASKED, asked).one()
+    off, shared, acted = session.connection().execute(_ASKED, asked).one()
     return Doubts(
         near_duplicate=has_near_duplicate(session, row),
         text_of_another_member=bool(shared) and _is_of_another(session, row, asked),
@@ -64,7 +64,7 @@ def hold_alike(session: Session, row: AuthorizationRow) -> None:
     """
     if session.get_bind().dialect.name == "postgresql":
         for alike in sorted({row.likeness, row.person_likeness or ""}):
-            session.execute(_HOLD, {"alike": f"{row.tenant} {alike}"})
+            session.connection().execute(_HOLD, {"alike": f"{row.tenant} {alike}"})
 
 
 def _is_of_another(session: Session, row: AuthorizationRow, asked: dict[str, str]) -> bool:

@@ -18,6 +18,7 @@ from models.types import Route
 from serving.outbox_tables import EventRow, OutboxRow
 from serving.records import dumps
 from serving.tables import AuthorizationRow
+from serving.written_once import write_once
 
 
 class EventKind(StrEnum):
@@ -64,7 +65,8 @@ def record_event(
         "outcome": outcome.value if outcome else None,
         "result": f"/v1/authorizations/{case.authorization_id}",
     }
-    session.add(
+    write_once(
+        session,
         OutboxRow(
             tenant=case.tenant,
             authorization_id=case.authorization_id,
@@ -73,9 +75,8 @@ def record_event(
             at=at,
             not_before=not_before,
             action_id=action_id,
-        )
+        ),
     )
-    session.flush()
 
 
 def take_back_event(session: Session, case: AuthorizationRow, action_id: str, *, at: datetime) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from serving.job_tables import JobRow
 from serving.lease_owner import is_gone, owner_name
 from serving.tables import AuthorizationRow
+from serving.written_once import write_once
 
 if TYPE_CHECKING:
     from serving.store import Store
@@ -93,7 +94,8 @@ def add_job(session: Session, row: AuthorizationRow, *, leased_by: str | None, n
             )
             .values(state=JobState.DONE.value, ended_at=now)
         )
-    session.add(
+    write_once(
+        session,
         JobRow(
             tenant=row.tenant,
             kind=TRIAGE,
@@ -106,7 +108,7 @@ def add_job(session: Session, row: AuthorizationRow, *, leased_by: str | None, n
             run_after=now + LEASE if leased_by else now,
             leased_by=leased_by,
             created_at=now,
-        )
+        ),
     )
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, text
+from sqlalchemy import BindParameter, Row, bindparam, delete, exists, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from serving.outbox_tables import DeliveryRow, EventRow, OutboxRow, WebhookRow
 from serving.store import Store
+from serving.tables import UtcDateTime
 from serving.ulid import UlidSource
+from serving.written_once import write_once
 
 RELEASED_AT_ONCE = 500
 """Most events of one transaction."""
@@ -36,30 +39,23 @@ class Outbox:
         An event waits for the earlier ones of its case, also while one of them can still be undone. 0 as well while
         another process releases.
         """
-        due = _is_due(now)
+        asked = {"now": now}
         with self._store.reading() as session:
-            if session.scalar(select(OutboxRow.outbox_number).where(due).limit(1)) is None:
+            if session.scalar(_ANY_DUE, asked) is None:
                 return 0
         with self._store.writing() as session:
             if not _is_ours(session):
                 return 0
-            rows = session.scalars(
-                select(OutboxRow)
-                .where(due)
-                .order_by(OutboxRow.outbox_number)
-                .limit(RELEASED_AT_ONCE)
-                .with_for_update(of=OutboxRow)
-            ).all()
-            last = session.scalar(select(func.max(EventRow.event_number))) or 0
+            rows = session.connection().execute(_DUE, asked).all()
+            last = session.scalar(_LAST_NUMBER) or 0
             events = [self._event(row, number, now) for number, row in enumerate(rows, start=last + 1)]
-            session.add_all(events)
-            for row in rows:
-                session.delete(row)
-            session.flush()
-            session.add_all(_deliveries(session, events, now))
+            write_once(session, *events)
+            numbers = [row.outbox_number for row in rows]
+            session.connection().execute(delete(OutboxRow).where(OutboxRow.outbox_number.in_(numbers)))
+            write_once(session, *_deliveries(session, events, now))
             return len(events)
 
-    def _event(self, row: OutboxRow, number: int, now: datetime) -> EventRow:
+    def _event(self, row: Row[Any], number: int, now: datetime) -> EventRow:
         return EventRow(
             event_number=number,
             event_id=self._next_id(),
@@ -73,20 +69,30 @@ class Outbox:
         )
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    earlier = aliased(OutboxRow)
-    return or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= now) & ~exists().where(
-        earlier.authorization_id == OutboxRow.authorization_id,
-        earlier.outbox_number < OutboxRow.outbox_number,
-        earlier.not_before > now,
-    )
-
-
 def _is_ours(session: Session) -> bool:
     """Whether this transaction gives the numbers; SQLite lets one transaction write at a time anyway."""
     if session.get_bind().dialect.name != "postgresql":
         return True
     return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _RELEASE_LOCK}))
+
+
+# Built once: an idle service asks every second.
+_NOW: BindParameter[datetime] = bindparam("now", type_=UtcDateTime)
+_earlier = aliased(OutboxRow)
+_IS_DUE = or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= _NOW) & ~exists().where(
+    _earlier.authorization_id == OutboxRow.authorization_id,
+    _earlier.outbox_number < OutboxRow.outbox_number,
+    _earlier.not_before > _NOW,
+)
+_ANY_DUE = select(OutboxRow.outbox_number).where(_IS_DUE).limit(1)
+_DUE = (
+    select(*OutboxRow.__table__.columns)
+    .where(_IS_DUE)
+    .order_by(OutboxRow.outbox_number)
+    .limit(RELEASED_AT_ONCE)
+    .with_for_update(of=OutboxRow)
+)
+_LAST_NUMBER = select(func.max(EventRow.event_number))
 
 
 def _deliveries(session: Session, events: Sequence[EventRow], now: datetime) -> list[DeliveryRow]:

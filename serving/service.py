@@ -21,7 +21,7 @@ from features.errors import OffsetError
 from features.request import READABLE_CONTENT_TYPE, DocumentsBody, parse_update, refusal, to_documents
 from features.types import AuthorizationRequest, Document
 from models.near_duplicates import CODE
-from models.result import result_to_json, trace_to_json
+from models.result import result_text, trace_text
 from models.triage import system_error_result
 from models.types import Reason, Route, TriageResult
 from serving.cancellations import Cancellation, CancellationReason, cancel
@@ -42,7 +42,7 @@ from serving.metrics import Metrics
 from serving.new_request import NewRequest, parsed_request
 from serving.prefer import Preference
 from serving.reading import Triage
-from serving.records import dumps, read_received, received_documents
+from serving.records import read_received, received_documents
 from serving.request_updates import update_request
 from serving.store import Store
 from serving.stored_case import CaseStatus, ListedCase, ListPosition, Received, StoredRequest, StoredResult
@@ -172,7 +172,7 @@ class AuthorizationService:
         parsed = parsed_request(body, self._clock())
         documents = tuple(read_received(document, self._documents) for document in parsed.documents)
         read = replace(parsed.request, documents=documents)
-        return dumps(result_to_json(self._switched(self._read(read))))
+        return result_text(self._switched(self._read(read)))
 
     def add_documents(self, authorization_id: str, body: bytes, prefer: Preference | None = None) -> Submission:
         """Add documents and triage again, as :meth:`submit` does; the earlier result stays in the history.
@@ -434,8 +434,8 @@ class AuthorizationService:
         kept, stored_now = self._store.keep_result(
             stored,
             result,
-            result_json=dumps(result_to_json(result)),
-            trace=dumps(trace_to_json(result)),
+            result_json=result_text(result),
+            trace=trace_text(result),
             held_for_audit=held,
             now=self._clock(),
             dead=dead,

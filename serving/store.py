@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Engine, literal, select, text, tuple_
+from sqlalchemy import Engine, bindparam, literal, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -64,8 +64,12 @@ from serving.tables import (
 )
 from serving.tenants import DEFAULT_TENANT
 from serving.work import Work
+from serving.written_once import write_once, write_unless_there
 
 _LONGEST_READER = 200
+_SENT_BEFORE = select(AuthorizationRow).where(
+    AuthorizationRow.tenant == bindparam("tenant"), AuthorizationRow.external_id == bindparam("external_id")
+)
 
 LeaseFor = Callable[[AuthorizationRequest], str | None]
 """Who triages a request at once and so holds its job from the start, None where it waits for whoever takes it."""
@@ -180,19 +184,6 @@ class Store:
         Raises ContentConflictError or AuthorizationErasedError before anything is written.
         """
         request = new.request
-        existing = session.scalar(
-            select(AuthorizationRow).where(
-                AuthorizationRow.tenant == self._tenant, AuthorizationRow.external_id == request.external_id
-            )
-        )
-        if existing is not None:
-            refuse_erased(existing)
-            if existing.content_hash != new.content_hash:
-                raise ContentConflictError(
-                    "external_id: this id was sent before with other content; use a new external_id, "
-                    "or update the stored authorization or add documents to it"
-                )
-            return existing, False
         row = AuthorizationRow(
             authorization_id=new.authorization_id,
             tenant=self._tenant,
@@ -208,12 +199,21 @@ class Store:
             **columns_of(request),
         )
         set_clock(row, new.due)
-        session.add(row)
-        session.flush()
+        if not write_unless_there(session, row):
+            return self._sent_before(session, new), False
         _add_documents(session, new.authorization_id, new.documents, first_position=0, revision=1, now=now)
         add_job(session, row, leased_by=lease_for(request), now=now)
-        session.flush()
         return row, True
+
+    def _sent_before(self, session: Session, new: NewRequest) -> AuthorizationRow:
+        row = session.scalars(_SENT_BEFORE, {"tenant": self._tenant, "external_id": new.request.external_id}).one()
+        refuse_erased(row)
+        if row.content_hash != new.content_hash:
+            raise ContentConflictError(
+                "external_id: this id was sent before with other content; use a new external_id, "
+                "or update the stored authorization or add documents to it"
+            )
+        return row
 
     def add_documents(
         self,
@@ -333,10 +333,6 @@ class Store:
         key = (stored.authorization_id, stored.revision)
         with self.writing() as session:
             authorization = self._row(session, stored.authorization_id, to_change=True)
-            existing = session.get(ResultRow, key)
-            end_job(session, *key, dead=dead if existing is None else None, now=now)
-            if existing is not None:
-                return stored_result(existing), False
             if result.route is Route.FAST_TRACK:
                 hold_alike(session, authorization)
             family = result.policy.family if result.policy else None
@@ -354,7 +350,10 @@ class Store:
                 trace=trace,
                 approval_score=result.approval_score,
             )
-            session.add(row)
+            if not write_unless_there(session, row):
+                end_job(session, *key, dead=None, now=now)
+                return stored_result(session.get_one(ResultRow, key)), False
+            end_job(session, *key, dead=dead, now=now)
             if authorization.revision == stored.revision:
                 if authorization.amber_at is None:
                     # Accepted before cases had alarms; every other has them from the start.
@@ -471,7 +470,8 @@ def _add_documents(
 ) -> None:
     for position, received in enumerate(documents, start=first_position):
         document = received.document
-        session.add(
+        write_once(
+            session,
             DocumentRow(
                 authorization_id=authorization_id,
                 document_id=document.document_id,
@@ -484,5 +484,5 @@ def _add_documents(
                 wording=received.wording,
                 content=received.content,
                 received_at=now,
-            )
+            ),
         )

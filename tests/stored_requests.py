@@ -8,12 +8,12 @@ from datetime import datetime
 
 from features.types import AuthorizationRequest
 from models.clocks import earliest_due
-from models.result import result_to_json, trace_to_json
+from models.result import result_text, trace_text
 from models.types import TriageResult
 from serving.doubted import DoubtedError
 from serving.doubts import NO_DOUBTS
 from serving.new_request import NewRequest
-from serving.records import ReceivedDocument, dumps
+from serving.records import ReceivedDocument
 from serving.service import heeding
 from serving.store import LeaseFor, Store, for_whoever_takes_it
 from serving.stored_case import StoredRequest
@@ -60,8 +60,8 @@ def kept(store: Store, stored: StoredRequest, result: TriageResult, *, now: date
             _, is_this_one = store.keep_result(
                 stored,
                 heeded,
-                result_json=dumps(result_to_json(heeded)),
-                trace=dumps(trace_to_json(heeded)),
+                result_json=result_text(heeded),
+                trace=trace_text(heeded),
                 held_for_audit=False,
                 now=now,
                 dead=dead,

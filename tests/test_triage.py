@@ -17,7 +17,7 @@ from features.request import parse_request
 from features.types import FeatureVector, Status
 from models import triage
 from models.bundle import Bundle, BundleVersions
-from models.result import result_from_trace, result_to_json, trace_to_json
+from models.result import result_from_trace, result_to_json, trace_text
 from models.triage import system_error_result
 from models.types import ModelReference, Reason, Route, Score, ThresholdCertificate, TriageResult
 
@@ -134,7 +134,7 @@ def test_score_and_guarantee_decide_the_rest(
     assert sure.certificate is not None
     assert (sure.certificate.family, sure.certificate.threshold) == ("advanced_imaging", 0.9)
     assert result_to_json(sure)["certificate"]["data_hash"] == "0" * 64
-    assert result_from_trace(trace_to_json(sure)) == sure
+    assert result_from_trace(json.loads(trace_text(sure))) == sure
     assert codes(triage(asked, bundle=bundle_scoring(monkeypatch, 0.89))) == {"score_below_threshold"}
     assert codes(triage(asked, bundle=bundle_scoring(monkeypatch, 0.99, "sleep_dme"))) == {"no_guarantee"}
     assert triage(asked, bundle=bundle_scoring(monkeypatch, 0.99, "sleep_dme")).certificate is None
@@ -209,7 +209,7 @@ def test_every_evidence_is_a_fact_and_every_fact_stands_in_its_document(sample_b
 
 def test_a_trace_holds_everything_and_is_read_back() -> None:
     result = triage(body(), bundle=None)
-    trace = json.loads(json.dumps(trace_to_json(result)))
+    trace = json.loads(trace_text(result))
     assert result_from_trace(trace) == result
     assert {field.name for field in fields(result)} == set(trace)
 
@@ -260,7 +260,7 @@ def test_the_record_says_which_rule_set_the_due_time(tmp_path: Path, monkeypatch
     monkeypatch.setenv("GREENLANE_PLANS", str(tmp_path / "plans.yaml"))
     result = triage(body(), bundle=None)
     assert result.due_at == RECEIVED + timedelta(days=3)
-    record = json.loads(json.dumps(trace_to_json(result)))
+    record = json.loads(trace_text(result))
     assert (record["due"]["rule"], record["due"]["rule_version"]) == ("texas", "2026.1")
     assert result_from_trace(record) == result
     assert "due" not in result_to_json(result)
@@ -269,6 +269,6 @@ def test_the_record_says_which_rule_set_the_due_time(tmp_path: Path, monkeypatch
 
 
 def test_a_record_from_before_there_were_rules_is_still_read() -> None:
-    record = trace_to_json(triage(body(), bundle=None))
+    record = json.loads(trace_text(triage(body(), bundle=None)))
     del record["due"]
     assert result_from_trace(record).due is None
