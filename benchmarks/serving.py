@@ -337,6 +337,9 @@ def main() -> int:
     """Measure and print; with ``--strict`` 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
+    parser.add_argument(
+        "--postgresql", metavar="URL", help="measure on this empty database; else on a server of its own"
+    )
     parser.add_argument("--pages", nargs="+", type=int, default=[2, 20])
     parser.add_argument(
         "--requests", type=int, default=60, help="by one client, beside reading (a quarter of long ones)"
@@ -360,7 +363,7 @@ def main() -> int:
                 with ExitStack() as stack:
                     url = f"sqlite:///{folder}/greenlane.db"
                     if database == "postgresql":
-                        url = stack.enter_context(own_postgresql()).url
+                        url = options.postgresql or stack.enter_context(own_postgresql()).url
                         Store.open(url, migrate_always=True).close()
                     figures = measure(database, url, pages, options, folder)
                 found.append(figures)

@@ -17,7 +17,7 @@ from serving.call_deadline import DeadlineNetwork, ends_within, within_deadline
 from serving.deliveries import MOST_OF_ONE, Attempt, Deliveries, Taken
 from serving.errors import ServingError, SettingsError, WebhookRefusedError
 from serving.metrics import Metrics
-from serving.outbox import Outbox
+from serving.outbox import RELEASED_AT_ONCE, Outbox
 from serving.records import dumps
 from serving.settings import Settings
 from serving.store import Store
@@ -126,7 +126,8 @@ class Deliverer:
             return bool(ended)
         released, begun = self._begin(senders, free, tuple(rounds))
         rounds |= begun
-        return bool(ended or released or begun)
+        # What came meanwhile and nobody waits for is released with what comes next: one by one costs much more.
+        return bool(ended or begun) or released == RELEASED_AT_ONCE
 
     def _wait(self, rounds: dict[str, _Round], stopping: threading.Event) -> None:
         under_way = _under_way(rounds)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from sqlalchemy import BindParameter, bindparam, false, func, select
 from sqlalchemy.orm import Session, aliased
 
-from serving.near_duplicates import has_near_duplicate
+from serving.near_duplicates import IS_ANY_ALIKE, asked_about, has_near_duplicate
 from serving.tables import AuthorizationRow, CaseActionRow, DocumentRow, FastTrackSwitchRow, has_tenant
 from serving.work import DECIDING, ActionKind, Work
 
@@ -45,10 +45,10 @@ NO_DOUBTS: Doubts = Doubts()
 
 def doubts_of(session: Session, row: AuthorizationRow, *, revision: int, family: str | None) -> Doubts:
     """The doubts about the result of a revision whose policy is of this family (None: no policy covers it)."""
-    asked = {"tenant": row.tenant, "case": row.authorization_id, "family": family or ""}
-    off, shared, acted = session.connection().execute(_ASKED, asked).one()
+    asked = {**asked_about(session, row), "family": family or ""}
+    off, shared, acted, alike = session.connection().execute(_ASKED[row.member_id is not None], asked).one()
     return Doubts(
-        near_duplicate=has_near_duplicate(session, row),
+        near_duplicate=bool(alike) and has_near_duplicate(session, row),
         text_of_another_member=bool(shared) and _is_of_another(session, row, asked),
         fast_track_off=bool(off) and family is not None,
         second_look=bool(acted) or row.second_look,
@@ -89,7 +89,7 @@ _shared = (
 )
 _WITH_THE_SAME_WORDS = _shared.distinct().limit(_MOST_COMPARED)
 _ENDING = [kind.value for kind in (*DECIDING, ActionKind.REFERRED, ActionKind.WITHDRAWN)]
-_ASKED = select(
+_SWITCH_TEXTS_ACTIONS = (
     func.coalesce(
         select(FastTrackSwitchRow.off)
         .where(FastTrackSwitchRow.tenant == _TENANT, FastTrackSwitchRow.family == bindparam("family"))
@@ -103,4 +103,5 @@ _ASKED = select(
     .where(CaseActionRow.authorization_id == _CASE, CaseActionRow.kind.in_(_ENDING))
     .exists(),
 )
+_ASKED = {by_member: select(*_SWITCH_TEXTS_ACTIONS, any_alike) for by_member, any_alike in IS_ANY_ALIKE.items()}
 _HOLD = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("alike"), 0)))

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from serving.job_tables import JobRow
@@ -141,11 +141,10 @@ _DONE = _OF_REVISION.values(state=JobState.DONE.value)
 _DEAD = _OF_REVISION.values(state=JobState.DEAD.value, error=bindparam("why"))
 
 
-def _first_ready(now: datetime, authorization_id: str | None) -> Select[JobRow]:
-    ready = select(JobRow).where(JobRow.ended_at.is_(None), JobRow.run_after <= now)
-    if authorization_id is not None:
-        ready = ready.where(JobRow.authorization_id == authorization_id)
-    return ready.order_by(JobRow.priority, JobRow.due_at, JobRow.job_id).limit(1)
+_READY = select(JobRow).where(JobRow.ended_at.is_(None), JobRow.run_after <= bindparam("now"))
+_IN_ORDER = (JobRow.priority, JobRow.due_at, JobRow.job_id)
+_FIRST_READY = _READY.order_by(*_IN_ORDER).limit(1)
+_READY_OF_CASE = _READY.where(JobRow.authorization_id == bindparam("of_case")).order_by(*_IN_ORDER).limit(1)
 
 
 class JobQueue:
@@ -303,18 +302,19 @@ class JobQueue:
     def is_ready(self) -> bool:
         """Whether there is a job that may be taken now. Raises StoreUnavailableError."""
         with self._store.reading() as session:
-            return session.scalar(_first_ready(self._clock(), None)) is not None
+            return session.scalar(_FIRST_READY, {"now": self._clock()}) is not None
 
     def _take(self, authorization_id: str | None) -> Job | None:
         now = self._clock()
-        ready = _first_ready(now, authorization_id)
+        ready = _FIRST_READY if authorization_id is None else _READY_OF_CASE
+        asked = {"now": now, "of_case": authorization_id}
         # A look first: who finds nothing takes no writer's turn.
         with self._store.reading() as session:
-            if session.scalar(ready) is None:
+            if session.scalar(ready, asked) is None:
                 return None
         with self._store.writing() as session:
             # PostgreSQL passes over what another transaction is taking; SQLite has one writer at a time.
-            row = session.scalar(ready.with_for_update(skip_locked=True))
+            row = session.scalar(ready.with_for_update(skip_locked=True), asked)
             if row is None:
                 return None
             row.state = JobState.LEASED.value

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, func, or_, select, union
+from sqlalchemy import BindParameter, Exists, Select, bindparam, func, literal_column, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from features.errors import PolicyError
@@ -87,7 +87,7 @@ def has_near_duplicate(session: Session, row: AuthorizationRow) -> bool:
 def near_duplicates(session: Session, row: AuthorizationRow) -> tuple[NearDuplicate, ...]:
     """Every request that looks like this one, earlier or later, newest first."""
     came_at = _came_at(session, [row])[row.authorization_id]
-    candidates = _candidates(session, row, came_at)
+    candidates = session.scalars(_ALIKE[row.member_id is not None], _asked(row, came_at)).all()
     if not candidates:
         return ()
     own, *others = _compared(session, [row, *candidates])
@@ -135,8 +135,13 @@ def _cancelled_at(session: Session, cases: Sequence[str]) -> dict[str, datetime]
     return {row.authorization_id: row.cancelled_at for row in rows}
 
 
-def _candidates(session: Session, row: AuthorizationRow, came_at: datetime) -> Sequence[AuthorizationRow]:
-    asked = {
+def asked_about(session: Session, row: AuthorizationRow) -> dict[str, Any]:
+    """What :data:`IS_ANY_ALIKE` is asked with about a case."""
+    return _asked(row, _came_at(session, [row])[row.authorization_id])
+
+
+def _asked(row: AuthorizationRow, came_at: datetime) -> dict[str, Any]:
+    return {
         "tenant": row.tenant,
         "case": row.authorization_id,
         "likeness": row.likeness,
@@ -145,10 +150,9 @@ def _candidates(session: Session, row: AuthorizationRow, came_at: datetime) -> S
         "earliest": came_at - LOOKED_BACK,
         "latest": came_at + LOOKED_BACK,
     }
-    return session.scalars(_ALIKE if row.member_id is None else _ALIKE_OR_OF_MEMBER, asked).all()
 
 
-def _alike(by_member: bool) -> Select[AuthorizationRow]:
+def _alike(by_member: bool) -> tuple[Select[AuthorizationRow], Exists]:
     """Each way to be alike from its own index: with ``or`` SQLite would look at every case of the year."""
     case: BindParameter[str] = bindparam("case")
     tenant: BindParameter[str] = bindparam("tenant")
@@ -174,12 +178,15 @@ def _alike(by_member: bool) -> Select[AuthorizationRow]:
     if by_member:
         # Where both have an id, that alone says whether they are one.
         found = found.where(or_(AuthorizationRow.member_id == member, AuthorizationRow.member_id.is_(None)))
-    return found.order_by(AuthorizationRow.accepted_at.desc()).limit(_MOST_COMPARED)
+    rows = found.order_by(AuthorizationRow.accepted_at.desc()).limit(_MOST_COMPARED)
+    return rows, found.with_only_columns(literal_column("1")).exists()
 
 
 # Built once: SQLAlchemy takes as long to put a statement together as a database to answer it.
-_ALIKE = _alike(by_member=False)
-_ALIKE_OR_OF_MEMBER = _alike(by_member=True)
+_EVERY_WAY = {by_member: _alike(by_member) for by_member in (False, True)}
+_ALIKE = {by_member: rows for by_member, (rows, _) in _EVERY_WAY.items()}
+IS_ANY_ALIKE = {by_member: any_of_them for by_member, (_, any_of_them) in _EVERY_WAY.items()}
+"""Whether there is a request that may be a near duplicate, of a case with and without a member id: for most there is none."""
 
 
 def _compared(session: Session, rows: Sequence[AuthorizationRow]) -> list[_Request]:

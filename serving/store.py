@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
-from sqlalchemy import Engine, bindparam, literal, select, text, tuple_
+from sqlalchemy import Engine, Table, bindparam, literal, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -69,6 +69,18 @@ from serving.written_once import write_once, write_unless_there
 _LONGEST_READER = 200
 _SENT_BEFORE = select(AuthorizationRow).where(
     AuthorizationRow.tenant == bindparam("tenant"), AuthorizationRow.external_id == bindparam("external_id")
+)
+_TRIAGED = (
+    update(cast("Table", AuthorizationRow.__table__))
+    .where(AuthorizationRow.authorization_id == bindparam("case"))
+    .values(
+        status="triaged",
+        route=bindparam("route"),
+        reason_code=bindparam("reason_code"),
+        reason_message=bindparam("reason_message"),
+        family=bindparam("family"),
+        work=bindparam("work"),
+    )
 )
 
 LeaseFor = Callable[[AuthorizationRequest], str | None]
@@ -358,14 +370,18 @@ class Store:
                 if authorization.amber_at is None:
                     # Accepted before cases had alarms; every other has them from the start.
                     recompute_due(session, authorization, now=now)
-                authorization.status = "triaged"
-                authorization.route = result.route.value
-                authorization.reason_code = result.reasons[0].code
-                authorization.reason_message = result.reasons[0].message
-                authorization.family = family
-                if authorization.work == Work.OPEN and result.route is Route.FAST_TRACK:
-                    authorization.work = Work.FAST_TRACKED.value
-            session.flush()
+                fast_tracked = authorization.work == Work.OPEN and result.route is Route.FAST_TRACK
+                session.connection().execute(
+                    _TRIAGED,
+                    {
+                        "case": stored.authorization_id,
+                        "route": result.route.value,
+                        "reason_code": result.reasons[0].code,
+                        "reason_message": result.reasons[0].message,
+                        "family": family,
+                        "work": Work.FAST_TRACKED.value if fast_tracked else authorization.work,
+                    },
+                )
             # An intake system that took its request back was told so last.
             if authorization.work != Work.CANCELLED:
                 record_event(

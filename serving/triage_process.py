@@ -5,6 +5,7 @@ Started by :mod:`serving.triage_pool` with :func:`main` and a socket as standard
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -55,6 +56,9 @@ def serve(channel: Connection) -> None:
         if orders.logs:
             log_to_stderr(orders.settings.log_format)
         reader = Reader.load(orders.settings)
+        # Model and vocabulary stay: nobody needs to look through them for what can go.
+        gc.collect()
+        gc.freeze()
         channel.send(Answer(None, None, 0, reader.readiness()))
         while True:
             request = channel.recv()

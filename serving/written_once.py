@@ -22,8 +22,11 @@ def write_once(session: Session, *rows: Base) -> None:
     They stay outside the session: later changes of them are not stored. What they refer to must be written already, since
     nothing of the session is flushed. Raises IntegrityError.
     """
-    if rows:
-        session.connection().execute(_insert_into(type(rows[0])), [_columns_of(row) for row in rows])
+    if not rows:
+        return
+    columns = [_columns_of(row) for row in rows]
+    # A list of one would take the way of many, which is longer.
+    session.connection().execute(_insert_into(type(rows[0])), columns if len(columns) > 1 else columns[0])
 
 
 def write_unless_there(session: Session, row: Base) -> bool:
