@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from features.errors import RequestRefusedError
@@ -86,13 +85,7 @@ class Batches:
 
     def take(self, batch_id: str, lines: Sequence[ReceivedLine], now: datetime) -> None:
         """Store these lines. None of them stops the others. Raises StoreUnavailableError."""
-        parsed = [self._parsed(line, now) for line in lines]
-        try:
-            self._take(batch_id, parsed, now)
-        except IntegrityError:
-            # Another process stored one of these external ids meanwhile.
-            for line in parsed:
-                self._take_alone(batch_id, line, now)
+        self._take(batch_id, [self._parsed(line, now) for line in lines], now)
         self._service.announce()
 
     def end(self, batch_id: str, now: datetime) -> None:
@@ -180,12 +173,6 @@ class Batches:
             return _Line(line.number, None, error.problems)
         except UnreadableBodyError as error:
             return _Line(line.number, None, (("line", str(error).removeprefix("the body ")),))
-
-    def _take_alone(self, batch_id: str, line: _Line, now: datetime) -> None:
-        try:
-            self._take(batch_id, [line], now)
-        except IntegrityError:
-            self._take(batch_id, [line], now)
 
     def _take(self, batch_id: str, lines: Sequence[_Line], now: datetime) -> None:
         with self._store.writing() as session:

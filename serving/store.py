@@ -6,16 +6,14 @@ a process that is killed between the two leaves a job that another one takes (se
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
-from typing import ParamSpec, TypeVar, cast
+from typing import cast
 
 from sqlalchemy import Engine, Table, bindparam, literal, select, text, tuple_, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from features.request import READABLE_CONTENT_TYPE
@@ -92,23 +90,6 @@ def for_whoever_takes_it(_request: AuthorizationRequest) -> str | None:
     return None
 
 
-_Parameters = ParamSpec("_Parameters")
-_Found = TypeVar("_Found")
-
-
-def _again_on_conflict(write: Callable[_Parameters, _Found]) -> Callable[_Parameters, _Found]:
-    """Write once more where another process stored the same key between the look for it and the insert: now it is found."""
-
-    @functools.wraps(write)
-    def twice(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Found:
-        try:
-            return write(*arguments, **named)
-        except IntegrityError:
-            return write(*arguments, **named)
-
-    return twice
-
-
 class Store:
     """The database behind the service. Safe to share between threads."""
 
@@ -174,7 +155,6 @@ class Store:
             else:
                 session.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
-    @_again_on_conflict
     def accept(
         self, new: NewRequest, *, now: datetime, lease_for: LeaseFor = for_whoever_takes_it
     ) -> tuple[StoredRequest, bool]:

@@ -18,6 +18,7 @@ from databases import database_in, sqlite_only
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving_cases import request_body, routed
+from sqlalchemy import text
 from stored_requests import accepted, kept
 
 from features.request import parse_request
@@ -178,6 +179,38 @@ def test_tenants_do_not_see_each_other(tmp_path: Path) -> None:
     with pytest.raises(UnknownAuthorizationError):
         theirs.request(stored.authorization_id)
     assert len(ours.cases(limit=10)) == len(theirs.cases(limit=10)) == 1
+
+
+def test_a_connection_that_broke_meanwhile_is_replaced(any_store: Store) -> None:
+    if any_store.engine.dialect.name == "sqlite":
+        pytest.skip("a file does not break off")
+    accept(any_store, request())
+    other = open_engine(any_store.engine.url.render_as_string(hide_password=False))
+    with other.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                " AND datname = current_database()"
+            )
+        )
+    other.dispose()
+    assert len(any_store.cases(limit=10)) == 1
+
+
+def test_a_connection_is_asked_whether_it_works_only_after_a_rest(
+    any_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if any_store.engine.dialect.name == "sqlite":
+        pytest.skip("a file does not break off")
+    dialect, asked = any_store.engine.dialect, []
+    do_ping = dialect.do_ping
+    monkeypatch.setattr(dialect, "do_ping", lambda connection: asked.append(connection) or do_ping(connection))
+    for _ in range(5):
+        any_store.cases(limit=10)
+    assert not asked
+    monkeypatch.setattr("serving.database._TRUSTED_SECONDS", 0.0)
+    any_store.cases(limit=10)
+    assert len(asked) == 1
 
 
 def test_the_first_result_of_a_revision_stays(store: Store) -> None:
