@@ -7,7 +7,8 @@ things are compared in one run, turn by turn, because other work on the machine 
   What is left over is HTTP, validation, storage and audit; at the median it is to cost at most 1.0 times the reading.
 - the same in processor time, which a busy machine moves less: the service's process and the database, beside the readers.
 - 1, 8 and 32 clients: requests per second, and milliseconds at 50, 95 and 99 %. At 32 clients there are to be at least 0.8
-  times as many as the same number of reader processes triage alone, without HTTP and without storage.
+  times as many as the worker processes (``greenlane work``, as many readers) do alone with requests that wait in the
+  database. Beside it stands what the reader processes triage alone, without HTTP and without storage.
 
 Prints a table; ``--json FILE`` writes the same figures, ``--strict`` exits 1 where a bar is missed.
 """
@@ -34,21 +35,27 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from benchmarks.notes import BESIDE_THE_REPOSITORY, load_texts
 from benchmarks.own_postgresql import own_postgresql
 from benchmarks.supervised import ROOT, Supervised, free_port
 from features.request import EXAMPLE_REQUEST, parse_request
 from features.types import AuthorizationRequest
+from serving.jobs import JobQueue
+from serving.new_request import parsed_request
 from serving.reading import Reader
 from serving.records import dumps
 from serving.settings import Settings
 from serving.store import Store
+from serving.tables import ResultRow
 from serving.triage_pool import TriagePool, default_processes
+from serving.ulid import UlidSource
 
 PAGE = 3_000
 """Characters of a page, as in the other benchmarks."""
 MOST_BESIDE_READING = 1.0
-LEAST_OF_READERS = 0.8
+LEAST_OF_WORKERS = 0.8
 CLIENTS = (1, 8, 32)
 SAMPLES = ROOT / "data_samples" / "requests.jsonl"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -79,9 +86,12 @@ class Figures:
     processor_beside_reading: float
     """Processor time of service and database over that of the readers, of the same requests."""
     loads: tuple[Load, ...]
+    workers_per_second: float
+    of_workers: float
+    """Requests per second at most clients, of what the worker processes do alone: the medians of the rounds."""
     readers_per_second: float
     of_readers: float
-    """Requests per second at most clients, of what the readers do alone: the median over rounds."""
+    """The same of what the readers do, without anything being stored."""
 
 
 class Notes:
@@ -244,6 +254,39 @@ def readers_alone(notes: Notes, pool: TriagePool, processes: int, seconds: float
     return _at_once((), [read] * (2 * processes), requests, seconds)[0]
 
 
+def workers_alone(notes: Notes, settings: Settings, folder: Path, processes: int, jobs: int) -> float:
+    """Requests per second that ``greenlane work`` takes from the database, triages and keeps: of so many the middle four
+    fifths, when all processes have something to do.
+    """
+    store, next_id = Store.open(settings.database_url), UlidSource()
+    now = datetime.now(UTC)
+    with store.writing() as session:
+        for _ in range(jobs):
+            parsed = parsed_request(dumps(notes.body()).encode(), now)
+            new = parsed.numbered(next_id, audit_selected=False, audit_probability=0)
+            store.accept_within(session, new, now=now)
+    environment = {
+        "GREENLANE_DATABASE_URL": settings.database_url,
+        "GREENLANE_MODEL_DIR": str(settings.model_dir),
+        "OMP_NUM_THREADS": "1",
+    }
+    worker = Supervised("work", "work", "--processes", str(processes), folder=folder, settings=environment)
+    worker.start()
+    try:
+        queue = JobQueue(store)
+        while (depth := queue.depth()).waiting + depth.leased:
+            time.sleep(0.5)
+    finally:
+        worker.stop()
+    with store.reading() as session:
+        latest = select(ResultRow.triaged_at).order_by(ResultRow.triaged_at.desc()).limit(jobs)
+        ends = sorted(session.scalars(latest))
+    store.close()
+    tenth = len(ends) // 10
+    begin, end = ends[tenth], ends[-1 - tenth]
+    return (len(ends) - 1 - 2 * tenth) / (end - begin).total_seconds()
+
+
 def _at_once(
     callers: Sequence[Caller], calls: Sequence[Callable[[Any], float]], items: Iterator[Any], seconds: float
 ) -> tuple[float, list[float]]:
@@ -296,6 +339,9 @@ def measure(database: str, url: str, pages: int, options: argparse.Namespace, fo
             after = service.processor_seconds()
     finally:
         pool.close()
+    jobs = max(20, round(statistics.median(by_readers) * options.seconds))
+    by_workers = [workers_alone(notes, settings, folder, options.readers, jobs) for _ in range(options.rounds)]
+    workers_per_second = statistics.median(by_workers)
     beside = [(answer - reading) / reading for answer, reading in zip(answers, readings, strict=True)]
     return Figures(
         database=database,
@@ -306,6 +352,8 @@ def measure(database: str, url: str, pages: int, options: argparse.Namespace, fo
         beside_reading=statistics.median(beside),
         processor_beside_reading=(after[0] - before[0]) / (after[1] - before[1]),
         loads=tuple(_load(clients, rates[clients], loads[clients]) for clients in CLIENTS),
+        workers_per_second=workers_per_second,
+        of_workers=statistics.median(rates[CLIENTS[-1]]) / workers_per_second,
         readers_per_second=statistics.median(by_readers),
         of_readers=statistics.median(r / alone for r, alone in zip(rates[CLIENTS[-1]], by_readers, strict=True)),
     )
@@ -328,8 +376,8 @@ def misses(figures: Figures) -> list[str]:
     found = []
     if figures.beside_reading > MOST_BESIDE_READING:
         found.append(f"beside reading {figures.beside_reading:.2f}, at most {MOST_BESIDE_READING:g}")
-    if figures.of_readers < LEAST_OF_READERS:
-        found.append(f"of the readers {figures.of_readers:.2f}, at least {LEAST_OF_READERS:g}")
+    if figures.of_workers < LEAST_OF_WORKERS:
+        found.append(f"of the worker processes {figures.of_workers:.2f}, at least {LEAST_OF_WORKERS:g}")
     return [f"{figures.database}, {figures.pages} pages: {miss}" for miss in found]
 
 
@@ -387,8 +435,12 @@ def _print(figures: Figures) -> None:
     for load in figures.loads:
         print(f"  {load.clients:>8}{load.per_second:>10.1f}{load.p50:>9.0f}{load.p95:>9.0f}{load.p99:>9.0f}")
     print(
-        f"  readers alone {figures.readers_per_second:.1f} a second; {CLIENTS[-1]} clients reach "
-        f"{figures.of_readers:.2f} of it (bar {LEAST_OF_READERS:g})",
+        f"  worker processes alone {figures.workers_per_second:.1f} a second; {CLIENTS[-1]} clients reach "
+        f"{figures.of_workers:.2f} of it (bar {LEAST_OF_WORKERS:g})"
+    )
+    print(
+        f"  readers alone, nothing stored, {figures.readers_per_second:.1f} a second; {CLIENTS[-1]} clients reach "
+        f"{figures.of_readers:.2f} of it",
         flush=True,
     )
 

@@ -50,7 +50,8 @@ def work(*, once: bool, processes: int | None) -> int:
         documents.close()
         readers.close()
 
-    workers = Workers(service, queue, count=count, end_readers=end_readers)
+    # Twice as many as read at once: the result of one is stored while the next is read.
+    workers = Workers(service, queue, count=2 * count, end_readers=end_readers)
     stopped = threading.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda _number, _frame: stopped.set())
