@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 
 from features.errors import RequestRefusedError
 from features.request import DocumentsBody, RequestBody, UpdateBody
+from features.types import AuthorizationRequest
 from models.versions import pipeline_version
 from serving import (
     api,
@@ -66,7 +67,7 @@ from serving.sign_in_limit import SignInLimit
 from serving.store import Store
 from serving.tenant_rooms import TenantRooms
 from serving.tracing import Tracing
-from serving.triage_pool import TriagePool
+from serving.triage_pool import BegunTriage, TriagePool
 from serving.webhook_address import AddressRule
 from serving.workers import Workers
 
@@ -104,6 +105,7 @@ def create_app(
         documents=documents,
         queue=queue,
         sync_characters=settings.sync_characters,
+        begin=reading.begin,
         draw=draw,
     )
 
@@ -173,18 +175,19 @@ def create_app(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How this application triages: what does it, what of it works, and how it is ended."""
+    """How this application triages: what does it, what of it works, how it is ended, and what lets one begin."""
 
     triage: Triage
     readiness: Callable[[], dict[str, str]]
     close: Callable[[], None] = lambda: None
+    begin: Callable[[AuthorizationRequest], BegunTriage | None] = lambda _request: None
 
 
 def _reading(settings: Settings, triage: Triage | None, metrics: Metrics) -> _Reading:
     if settings.readers and triage is None:
         pool = TriagePool(settings, processes=settings.readers, timed=metrics.time_triage)
         pool.start()
-        return _Reading(pool.triage, pool.readiness, pool.close)
+        return _Reading(pool.triage, pool.readiness, pool.close, pool.begin)
     reader = Reader.load(settings)
     return _Reading(OneAtATime(triage or reader.triage, timed=metrics.time_triage), reader.readiness)
 

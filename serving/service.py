@@ -1,7 +1,8 @@
 """The use cases: validate, store, triage, store the result. HTTP, pages and workers all go through here.
 
-A request is on disk with its job before it is triaged. What is wrong with a request sends it to a nurse as ``system_error``
-at once; what is wrong with the machinery lets its job wait, and sends it there after the last attempt.
+A request is on disk with its job before anything of its triage is kept or answered. What is wrong with a request sends it to
+a nurse as ``system_error`` at once; what is wrong with the machinery lets its job wait, and sends it there after the last
+attempt.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -42,10 +44,12 @@ from serving.metrics import Metrics
 from serving.new_request import NewRequest, parsed_request
 from serving.prefer import Preference
 from serving.reading import Triage
+from serving.recent_ids import RecentIds
 from serving.records import read_received, received_documents
 from serving.request_updates import update_request
 from serving.store import Store
 from serving.stored_case import CaseStatus, ListedCase, ListPosition, Received, StoredRequest, StoredResult
+from serving.triage_pool import BegunTriage
 from serving.ulid import UlidSource
 
 SELECTED_FOR_REVIEW = Reason("selected_for_review", "A nurse reviews this request.")
@@ -106,7 +110,8 @@ class Case:
 
 class AuthorizationService:
     """Requests in, results out, for one tenant. Safe to share between threads; ``draw`` gives numbers in [0, 1) for the
-    blind audit, ``sync_characters`` is how much plain text a request may hold that is triaged while its sender waits.
+    blind audit, ``sync_characters`` is how much plain text a request may hold that is triaged while its sender waits;
+    ``begin`` lets the reading of one begin while it is being stored.
     """
 
     def __init__(
@@ -119,11 +124,14 @@ class AuthorizationService:
         documents: ReadingPool,
         queue: JobQueue,
         sync_characters: int,
+        begin: Callable[[AuthorizationRequest], BegunTriage | None] = lambda _request: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._triage = triage
+        self._begin = begin
+        self._recent = RecentIds()
         self._audit_share = audit_share
         self._metrics = metrics
         self._documents = documents
@@ -150,9 +158,17 @@ class AuthorizationService:
         prefer = prefer or Preference()
         with self._metrics.stage("parse"):
             new = self.new_request(body, now)
-        with self._metrics.stage("store"):
-            stored, created = self._store.accept(new, now=now, lease_for=self._lease_for(prefer, at_once=at_once))
-        return self._answer(stored, prefer, new=created, created=created, at_once=at_once)
+        begun = None
+        if not at_once and self._is_read_here(new.request, prefer, at_once=False):
+            # A repeat would be read for nothing. Nothing of a reading is kept before the request is on disk.
+            is_new = self._recent.is_new(self._store.tenant, new.request.external_id)
+            begun = self._begin(new.request) if is_new else None
+        with begun or nullcontext():
+            with self._metrics.stage("store"):
+                stored, created = self._store.accept(new, now=now, lease_for=self._lease_for(prefer, at_once=at_once))
+            return self._answer(
+                stored, prefer, new=created, created=created, at_once=at_once, begun=begun if created else None
+            )
 
     def new_request(self, body: bytes, now: datetime) -> NewRequest:
         """A request from a JSON body, with its draw for the blind audit.
@@ -270,11 +286,13 @@ class AuthorizationService:
         """Raise StoreUnavailableError unless the database can be used."""
         self._store.check()
 
-    def work(self, job: Job, stored: StoredRequest | None = None) -> StoredResult | None:
+    def work(
+        self, job: Job, stored: StoredRequest | None = None, begun: BegunTriage | None = None
+    ) -> StoredResult | None:
         """Triage the request of a job that was taken. None: there is no result, and the job waits again or is over.
 
-        ``stored`` is the request where the caller has it already. Raises StoreUnavailableError; then the job is to be
-        handed back as soon as the database answers.
+        ``stored`` is the request where the caller has it already, ``begun`` its reading where that began. Raises
+        StoreUnavailableError; then the job is to be handed back as soon as the database answers.
         """
         with self._queue.in_hand(job):
             try:
@@ -284,7 +302,7 @@ class AuthorizationService:
                 if stored.revision != job.revision:
                     self._queue.drop(job)
                     return None
-                kept = self._read_and_keep(stored)
+                kept = self._read_and_keep(stored, begun)
                 self._metrics.count_attempt("done")
                 return kept
             except StoreUnavailableError:
@@ -339,14 +357,21 @@ class AuthorizationService:
         return len(texts) == len(request.documents) and sum(map(len, texts)) <= self._sync_characters
 
     def _answer(
-        self, stored: StoredRequest, prefer: Preference, *, new: bool, created: bool, at_once: bool
+        self,
+        stored: StoredRequest,
+        prefer: Preference,
+        *,
+        new: bool,
+        created: bool,
+        at_once: bool,
+        begun: BegunTriage | None = None,
     ) -> Submission:
         """The result where it is there or can be waited for. ``new``: this call made the revision, and so its job."""
         authorization_id = stored.authorization_id
         result: StoredResult | None = None
         here = self._is_read_here(stored.request, prefer, at_once=at_once)
         if new and here:
-            result = self.work(Job(self._store.tenant, authorization_id, stored.revision), stored)
+            result = self.work(Job(self._store.tenant, authorization_id, stored.revision), stored, begun)
         elif new:
             self._queue.announce()
         elif (result := self._store.result(authorization_id)) is None and here:
@@ -388,10 +413,10 @@ class AuthorizationService:
             raise BeingReadError(self._store.received(authorization_id))
         return found
 
-    def _read_and_keep(self, stored: StoredRequest) -> StoredResult:
+    def _read_and_keep(self, stored: StoredRequest, begun: BegunTriage | None) -> StoredResult:
         stored = self._with_files_read(stored)
         with self._metrics.stage("read"):
-            result = self._read(stored.request)
+            result = self._read(stored.request, begun)
         with self._metrics.stage("keep"):
             return self._keep(stored, result)
 
@@ -447,10 +472,10 @@ class AuthorizationService:
             _log.info("triaged %s: %s", stored.authorization_id, result.route.value, extra=named)
         return kept
 
-    def _read(self, request: AuthorizationRequest) -> TriageResult:
+    def _read(self, request: AuthorizationRequest, begun: BegunTriage | None = None) -> TriageResult:
         """Triage. Whatever of the request makes it fail is a nurse's case; an error of the machinery passes."""
         try:
-            result = self._triage(request)
+            result = begun.result() if begun is not None else self._triage(request)
             check_offsets(request, result)
         except ServingError:
             raise

@@ -16,11 +16,12 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from features.types import AuthorizationRequest
 from models.types import TriageResult
-from serving.errors import ReaderEndedError, ServiceStoppingError
+from serving.errors import ReaderEndedError, ServiceStoppingError, ServingError
 from serving.settings import Settings
 from serving.triage_process import Answer, Orders
 
@@ -40,6 +41,30 @@ _log = logging.getLogger("greenlane.serving")
 def default_processes() -> int:
     """How many processes triage where nobody says: one for each core, four at most, since each holds the model."""
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+class BegunTriage:
+    """A request that a process reads already, while whoever asked does something else. Nobody else has the process until the
+    ``with`` block ends: without a :meth:`result` it is waited for there, and dropped.
+    """
+
+    def __init__(self, finish: Callable[[], TriageResult]) -> None:
+        self._finish: Callable[[], TriageResult] | None = finish
+
+    def result(self) -> TriageResult:
+        """The result, as :meth:`TriagePool.triage` gives it. To be called once."""
+        finish, self._finish = self._finish, None
+        if finish is None:
+            raise ReaderEndedError("the request could not be read just now; send it again")
+        return finish()
+
+    def __enter__(self) -> BegunTriage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._finish is not None:
+            with suppress(ServingError):
+                self.result()
 
 
 class TriagePool:
@@ -79,12 +104,27 @@ class TriagePool:
 
         Raises ReaderEndedError where the process died, hung or failed, and ServiceStoppingError after :meth:`close`.
         """
-        answer = self._ask(request)
-        if answer.result is None:
-            _log.error("triage failed with %s", answer.failed)
-            raise ReaderEndedError("the request could not be read just now; send it again")
-        self._timed(answer.seconds)
-        return answer.result
+        return self._result(self._ask(request))
+
+    def begin(self, request: AuthorizationRequest) -> BegunTriage | None:
+        """Begin to triage, where a process has nothing to do just now; None where none has."""
+        try:
+            process = self._turns.get_nowait()
+        except queue.Empty:
+            return None
+        if process is None or process.is_dead():
+            # Another one must be started first, which takes seconds.
+            self._turns.put(process)
+            return None
+        try:
+            process.give(request)
+        except OSError:
+            self._end(process)
+            self._turns.put(None)
+            return None
+        return BegunTriage(
+            lambda: self._result(self._answer(process, lambda begun: begun.receive(self._orders.seconds)))
+        )
 
     def readiness(self) -> dict[str, str]:
         """What works, as :meth:`serving.reading.Reader.readiness` says it; of the last answer where all are busy."""
@@ -108,16 +148,27 @@ class TriagePool:
             self._closed = True
         _end_all(self._processes)
 
+    def _result(self, answer: Answer) -> TriageResult:
+        if answer.result is None:
+            _log.error("triage failed with %s", answer.failed)
+            raise ReaderEndedError("the request could not be read just now; send it again")
+        self._timed(answer.seconds)
+        return answer.result
+
     def _ask(self, request: AuthorizationRequest) -> Answer:
         process = self._turns.get()
+        if process is not None and process.is_dead():
+            # It died while it had nothing to do, so this request has nothing to do with it.
+            self._end(process)
+            process = None
+        return self._answer(process, lambda asked: asked.ask(request, self._orders.seconds))
+
+    def _answer(self, process: _TriageProcess | None, ask: Callable[[_TriageProcess], Answer]) -> Answer:
+        """The answer of the process whose turn it is, or of one that is started; then the turn is given back."""
         kept: _TriageProcess | None = None
         try:
-            if process is not None and process.is_dead():
-                # It died while it had nothing to do, so this request has nothing to do with it.
-                self._end(process)
-                process = None
             process = process or self._start()
-            answer = process.ask(request, self._orders.seconds)
+            answer = ask(process)
             kept, self._readiness = process, answer.readiness
             return answer
         except OSError as error:
@@ -197,12 +248,16 @@ class _TriageProcess:
 
     def started(self) -> Mapping[str, str]:
         """What works, once it has loaded everything. Raises OSError where it does not come so far."""
-        return self._receive(_START_SECONDS).readiness
+        return self.receive(_START_SECONDS).readiness
 
     def ask(self, request: AuthorizationRequest | None, seconds: float) -> Answer:
         """Raises OSError where it does not answer within so many seconds, or died; then it must be ended."""
+        self.give(request)
+        return self.receive(seconds)
+
+    def give(self, request: AuthorizationRequest | None) -> None:
+        """Let it begin. Raises OSError where it is gone."""
         self._channel.send(request)
-        return self._receive(seconds)
 
     def is_dead(self) -> bool:
         """Whether it ended, or says something although nothing was asked."""
@@ -217,7 +272,8 @@ class _TriageProcess:
             self._process.kill()
             self._process.wait()
 
-    def _receive(self, seconds: float) -> Answer:
+    def receive(self, seconds: float) -> Answer:
+        """What it answers to :meth:`give`. Raises as :meth:`ask`."""
         if not self._channel.poll(seconds):
             raise TimeoutError
         try:

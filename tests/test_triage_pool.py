@@ -100,6 +100,47 @@ def test_several_threads_share_the_processes(tmp_path: Path) -> None:
         pool.triage(request())
 
 
+def test_what_was_begun_is_the_same_answer_and_has_the_process_meanwhile(pool: TriagePool) -> None:
+    alone = pool.triage(request())
+    begun = pool.begin(request())
+    assert begun is not None
+    with begun:
+        assert pool.begin(request()) is None
+        assert begun.result() == alone
+        with pytest.raises(ReaderEndedError):
+            begun.result()
+    assert pool.triage(request()) == alone
+
+
+def test_what_was_begun_and_not_asked_for_is_nobody_s_answer(pool: TriagePool) -> None:
+    dropped = pool.begin(parse_request(request_body("PA-dropped", "Denies fever.")))
+    assert dropped is not None
+    with dropped:
+        pass
+    for n in range(3):
+        assert pool.triage(parse_request(request_body(f"PA-{n}"))).external_id == f"PA-{n}"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_process_that_dies_with_what_was_begun_is_replaced(pool: TriagePool, asked: bool) -> None:
+    pool.triage(request())
+    begun = pool.begin(request(LONG))
+    assert begun is not None
+    with begun:
+        kill(pool)
+        if asked:
+            with pytest.raises(ReaderEndedError):
+                begun.result()
+    assert pool.triage(request()).external_id == "PA-1"
+
+
+def test_nothing_begins_where_a_process_must_be_started_first(pool: TriagePool) -> None:
+    pool.triage(request())
+    kill(pool)
+    assert pool.begin(request()) is None
+    assert pool.triage(request()).external_id == "PA-1"
+
+
 def test_closing_ends_what_is_being_read(tmp_path: Path) -> None:
     pool = TriagePool(settings_in(tmp_path), processes=1)
     pool.start()
