@@ -148,18 +148,18 @@ def answer_once(
 
     A call that was answered with 202 is answered with the result once it is there.
     """
-    made: list[str | Received] = []
+    made: list[Submission] = []
 
     def done() -> Answered:
         submission = do()
-        made.append(submission.result)
+        made.append(submission)
         triaged = 201 if submission.created else 200
         status = 202 if isinstance(submission.result, Received) else triaged
         return Answered(status, submission.authorization_id, submission.revision)
 
     answered, again = once.answer(call, body, done)
     authorization_id, revision = answered.authorization_id or "", answered.revision or 0
-    found = made[0] if made else service.answered(authorization_id, revision)
+    found = made[0].result if made else service.answered(authorization_id, revision)
     answer: Response
     if isinstance(found, Received):
         content, status, headers = received_answer(found)
@@ -167,7 +167,7 @@ def answer_once(
     else:
         answer = json_answer(found, 200 if answered.status == 202 else answered.status, again=again)
         answer.headers["Location"] = f"/v1/authorizations/{authorization_id}"
-    if prefer.applied and not again:
+    if prefer.applied and made and made[0].waited:
         answer.headers["Preference-Applied"] = prefer.applied
     return answer
 

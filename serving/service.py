@@ -90,13 +90,14 @@ _log = logging.getLogger("greenlane.serving")
 @dataclass(frozen=True, slots=True)
 class Submission:
     """The answer to what an intake system sent: the result of a revision as JSON text, or what is known before there is
-    one; and whether the case is new.
+    one; whether the case is new; and whether it was waited for where the sender asked for that.
     """
 
     authorization_id: str
     revision: int
     created: bool
     result: str | Received
+    waited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,20 +379,23 @@ class AuthorizationService:
             # What this repeats was interrupted, or is being read just now by somebody else.
             job = self._queue.take_of(authorization_id)
             result = self.work(job) if job is not None else None
+        waited = True
         if result is None and not prefer.respond_async:
             hold = _LONGEST_HOLD if here and not new else 0.0
-            result = self._awaited(authorization_id, hold if prefer.wait is None else prefer.wait)
+            result, waited = self._awaited(authorization_id, hold if prefer.wait is None else prefer.wait)
         if result is None:
             received = self._store.received(authorization_id)
-            return Submission(authorization_id, stored.revision, created, received)
+            return Submission(authorization_id, stored.revision, created, received, waited)
         return Submission(authorization_id, result.revision, created, result.result)
 
-    def _awaited(self, authorization_id: str, seconds: float) -> StoredResult | None:
-        """The result, if it comes within so many seconds; None at once where too many calls wait already."""
-        if seconds <= 0 or not self._waiting.acquire(blocking=False):
-            return None
+    def _awaited(self, authorization_id: str, seconds: float) -> tuple[StoredResult | None, bool]:
+        """The result, if it comes within so many seconds, and whether it was waited for: not where too many calls wait."""
+        if seconds <= 0:
+            return None, True
+        if not self._waiting.acquire(blocking=False):
+            return None, False
         try:
-            return self._looked_for(authorization_id, seconds)
+            return self._looked_for(authorization_id, seconds), True
         finally:
             self._waiting.release()
 

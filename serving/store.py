@@ -1,6 +1,6 @@
 """The one place that writes. Requests, documents and results go in; frozen records come out.
 
-A request is committed with its job before it is triaged, and its result with the job's end after, each in one transaction, so
+A request is committed with its job before its result, and the result with the job's end, each in one transaction, so
 a process that is killed between the two leaves a job that another one takes (serving/jobs.py).
 """
 
