@@ -19,11 +19,18 @@ def work_command(
         int | None,
         typer.Option("--processes", min=1, max=64, help="How many requests are triaged at once (GREENLANE_READERS)."),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option("--metrics-port", min=1, max=65535, help="Answer Prometheus here, by default nowhere."),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option("--metrics-host", help="The address to listen on for Prometheus.")
+    ] = "127.0.0.1",
 ) -> None:
     """Work on waiting requests, apart from `greenlane serve`, until stopped."""
     from serving.work_run import work
 
-    taken = work(once=once, processes=processes)
+    taken = work(once=once, processes=processes, metrics_at=(metrics_host, metrics_port) if metrics_port else None)
     if once:
         typer.echo(f"{taken} jobs worked on")
 

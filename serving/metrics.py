@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -200,3 +200,17 @@ class Metrics:
     def text(self) -> bytes:
         """The Prometheus exposition."""
         return generate_latest(self._registry)
+
+    @contextmanager
+    def served(self, host: str, port: int) -> Iterator[int]:
+        """Answer http with the exposition, at whatever path, while the block lasts; gives the port (0: any that is free).
+
+        Raises OSError where nothing can listen there.
+        """
+        server, thread = start_http_server(port, host, registry=self._registry)
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from serving.deliverer import Deliverer
 from serving.documents.pool import ReadingPool
 from serving.envelope_keys import envelope_of
+from serving.errors import SettingsError
 from serving.jobs import JobQueue
 from serving.metrics import Metrics
 from serving.service import AuthorizationService
-from serving.settings import load_settings
+from serving.settings import Settings, load_settings
 from serving.stderr_log import log_to_stderr
 from serving.store import Store
 from serving.tracing import Tracing
@@ -22,20 +25,39 @@ from serving.workers import Workers
 _log = logging.getLogger("greenlane.serving")
 
 
-def work(*, once: bool, processes: int | None) -> int:
-    """Work until SIGTERM or SIGINT, or with ``once`` until nothing waits; returns how many jobs were taken with ``once``.
+def work(*, once: bool, processes: int | None, metrics_at: tuple[str, int] | None = None) -> int:
+    """Work until SIGTERM or SIGINT, or with ``once`` until nothing waits; returns how many jobs were taken.
 
-    Raises SettingsError or StoreUnavailableError where it cannot start.
+    ``metrics_at``: host and port where Prometheus is answered meanwhile. Raises SettingsError or StoreUnavailableError where
+    it cannot start.
     """
     settings = load_settings()
     log_to_stderr(settings.log_format)
+    metrics = Metrics(Tracing.of(settings))
+    with _metrics_served(metrics, metrics_at):
+        return _work(settings, metrics, once=once, processes=processes)
+
+
+@contextmanager
+def _metrics_served(metrics: Metrics, at: tuple[str, int] | None) -> Iterator[None]:
+    with ExitStack() as serving:
+        if at is not None:
+            try:
+                serving.enter_context(metrics.served(*at))
+            except OSError as error:
+                reason = error.strerror or error
+                raise SettingsError(f"--metrics-port: cannot listen on {at[0]} port {at[1]}: {reason}") from None
+        yield
+
+
+def _work(settings: Settings, metrics: Metrics, *, once: bool, processes: int | None) -> int:
     store = Store.open(settings.database_url, envelope=envelope_of(settings))
     store.check()
-    metrics = Metrics(Tracing.of(settings))
     count = processes or settings.readers or default_processes()
     documents = ReadingPool.of(settings)
     readers = TriagePool(settings, processes=count, timed=metrics.time_triage)
     queue = JobQueue(store)
+    metrics.watch_queue(queue.depth)
     service = AuthorizationService(
         store,
         readers.triage,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from running_server import ROOT, RunningServer
 from serving_cases import NOTE, request_body, until_read
 from sqlalchemy import func, select
 
+from benchmarks.supervised import free_port
 from serving.job_tables import JobRow
 from serving.store import Store
 from serving.tables import ResultRow
@@ -196,3 +198,27 @@ def test_the_command_line_lists_what_waits_and_has_it_tried_again(shop: Shop, se
     assert ours("retry", number).stdout == f"{number}: {case} is tried again\n"
     unknown = ours("retry", "999")
     assert (unknown.returncode, unknown.stderr) == (1, "999: job_id: no job has this number\n")
+
+
+def test_a_worker_answers_prometheus_while_it_works(shop: Shop, server: RunningServer) -> None:
+    port = free_port()
+    shop.run("work", "--metrics-port", str(port))
+    assert httpx.post(f"{server.url}/v1/authorizations", json=request_body(), headers=LATER).status_code == 202
+    shop.until(lambda states: states.get("done") == 1)
+    deadline = time.monotonic() + 20
+    while 'greenlane_triaged_total{route="nurse_review"} 1.0' not in (
+        told := httpx.get(f"http://127.0.0.1:{port}").text
+    ):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)
+    assert 'greenlane_jobs{state="waiting"} 0.0' in told
+    assert "PA-1" not in told
+
+
+def test_a_port_that_is_taken_is_one_line_and_nothing_is_begun(shop: Shop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        worker = shop.run("work", "--metrics-port", str(taken.getsockname()[1]))
+        assert worker.wait(timeout=60) == 2
+    said = (shop.folder / "work.log").read_text().strip()
+    assert "\n" not in said
+    assert "--metrics-port: cannot listen on 127.0.0.1" in said
