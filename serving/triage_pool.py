@@ -87,6 +87,7 @@ class TriagePool:
         self._processes: set[_TriageProcess] = set()
         self._changing = threading.Lock()
         self._closed = False
+        self._in_line = 0
         self._size = processes
         for _ in range(processes):
             self._turns.put(None)
@@ -107,7 +108,9 @@ class TriagePool:
         return self._result(self._ask(request))
 
     def begin(self, request: AuthorizationRequest) -> BegunTriage | None:
-        """Begin to triage, where a process has nothing to do just now; None where none has."""
+        """Begin to triage, where a process has nothing to do just now and nobody waits for one; else None."""
+        if self._in_line:
+            return None
         try:
             process = self._turns.get_nowait()
         except queue.Empty:
@@ -156,12 +159,21 @@ class TriagePool:
         return answer.result
 
     def _ask(self, request: AuthorizationRequest) -> Answer:
-        process = self._turns.get()
+        process = self._next_turn()
         if process is not None and process.is_dead():
             # It died while it had nothing to do, so this request has nothing to do with it.
             self._end(process)
             process = None
         return self._answer(process, lambda asked: asked.ask(request, self._orders.seconds))
+
+    def _next_turn(self) -> _TriageProcess | None:
+        with self._changing:
+            self._in_line += 1
+        try:
+            return self._turns.get()
+        finally:
+            with self._changing:
+                self._in_line -= 1
 
     def _answer(self, process: _TriageProcess | None, ask: Callable[[_TriageProcess], Answer]) -> Answer:
         """The answer of the process whose turn it is, or of one that is started; then the turn is given back."""

@@ -19,7 +19,7 @@ from serving.store import Store
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 100
+SECONDS = int(os.environ.get("SCHEMATHESIS_SECONDS", "100"))
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance"

@@ -134,6 +134,23 @@ def test_a_process_that_dies_with_what_was_begun_is_replaced(pool: TriagePool, a
     assert pool.triage(request()).external_id == "PA-1"
 
 
+def test_nothing_begins_while_others_wait_for_their_turn(pool: TriagePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = pool.begin(request())
+    assert first is not None
+    with ThreadPoolExecutor(1) as threads:
+        with first:
+            waits = threads.submit(pool.triage, parse_request(request_body("PA-waits")))
+            deadline = time.monotonic() + 5
+            while not pool._in_line:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert waits.result(timeout=30).external_id == "PA-waits"
+    assert not pool._in_line
+    # Its turn is given back, and who waits has not woken yet.
+    monkeypatch.setattr(pool, "_in_line", 1)
+    assert pool.begin(request()) is None
+
+
 def test_nothing_begins_where_a_process_must_be_started_first(pool: TriagePool) -> None:
     pool.triage(request())
     kill(pool)
