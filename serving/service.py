@@ -167,9 +167,10 @@ class AuthorizationService:
         with begun or nullcontext():
             with self._metrics.stage("store"):
                 stored, created = self._store.accept(new, now=now, lease_for=self._lease_for(prefer, at_once=at_once))
-            return self._answer(
-                stored, prefer, new=created, created=created, at_once=at_once, begun=begun if created else None
-            )
+            if created:
+                return self._answer(stored, prefer, new=True, created=True, at_once=at_once, begun=begun)
+        # Only now that nothing is begun any more: a repeat of what has no result yet may have to be read itself.
+        return self._answer(stored, prefer, new=False, created=False, at_once=at_once)
 
     def new_request(self, body: bytes, now: datetime) -> NewRequest:
         """A request from a JSON body, with its draw for the blind audit.

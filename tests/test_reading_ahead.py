@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,7 +25,10 @@ from serving.triage_pool import BegunTriage
 
 
 class Readers:
-    """Triage that notes what was read when it was asked for, what began before, and what of that was waited for."""
+    """Triage that notes what was read when it was asked for, what began before, and what of that was waited for.
+
+    As one process would: who asks while another reading is under way would wait for ever.
+    """
 
     def __init__(self, *, free: bool = True) -> None:
         self.free = free
@@ -33,6 +37,7 @@ class Readers:
         self.finished: list[str] = []
 
     def triage(self, request: AuthorizationRequest) -> TriageResult:
+        assert self.begun == self.finished
         self.asked.append(request.external_id)
         return routed(request)
 
@@ -101,6 +106,17 @@ def test_what_another_process_has_stored_is_read_for_nothing_and_not_kept(any_st
     # Waited for, so that its process is free again.
     assert readers.finished == readers.begun == ["PA-1"]
     assert len(any_store.history(first.authorization_id)) == 1
+
+
+def test_a_repeat_of_what_was_never_read_is_read_by_the_one_process_there_is(any_store: Store) -> None:
+    now = datetime.now(UTC)
+    earlier = service_of(any_store, Readers())
+    any_store.accept(earlier.new_request(sent(), now), now=now)
+    readers = Readers()
+    submission = service_of(any_store, readers).submit(sent())
+    assert not submission.created
+    assert json.loads(str(submission.result))["external_id"] == "PA-1"
+    assert (readers.begun, readers.finished, readers.asked) == (["PA-1"], ["PA-1"], ["PA-1"])
 
 
 def test_what_cannot_be_stored_has_no_answer(any_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
