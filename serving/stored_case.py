@@ -119,9 +119,10 @@ def refuse_erased(row: AuthorizationRow) -> None:
 
 
 def stored_request(session: Session, row: AuthorizationRow) -> StoredRequest:
+    # All of them: a cursor that an unusable record leaves open would keep SQLite from the connection's next transaction.
     rows = session.scalars(
         select(DocumentRow).where(DocumentRow.authorization_id == row.authorization_id).order_by(DocumentRow.position)
-    )
+    ).all()
     request = request_from_record(json.loads(row.request), [document_of(document) for document in rows])
     return StoredRequest(row.authorization_id, row.content_hash, request, row.revision, row.audit_selected)
 

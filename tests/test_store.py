@@ -18,7 +18,7 @@ from databases import database_in, sqlite_only
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving_cases import request_body, routed
-from sqlalchemy import text
+from sqlalchemy import text, update
 from stored_requests import accepted, kept
 
 from features.request import parse_request
@@ -31,6 +31,7 @@ from serving.errors import ContentConflictError, StoreUnavailableError, UnknownA
 from serving.records import ReceivedDocument, request_from_record, request_record
 from serving.store import Store
 from serving.stored_case import ListPosition, StoredRequest
+from serving.tables import AuthorizationRow
 from serving.tenant_store import TenantStore
 from serving.ulid import UlidSource, is_ulid
 
@@ -211,6 +212,20 @@ def test_a_connection_is_asked_whether_it_works_only_after_a_rest(
     monkeypatch.setattr("serving.database._TRUSTED_SECONDS", 0.0)
     any_store.cases(limit=10)
     assert len(asked) == 1
+
+
+def test_a_record_that_cannot_be_read_keeps_nobody_from_writing(any_store: Store) -> None:
+    stored = accept(any_store, request())
+    with any_store.writing() as session:
+        session.execute(update(AuthorizationRow).values(request="not JSON"))
+    # Held, the error holds whatever was open when it was raised.
+    with pytest.raises(ValueError, match="Expecting value") as held:
+        any_store.request(stored.authorization_id)
+    another = Store(open_engine(any_store.engine.url.render_as_string(hide_password=False)))
+    accept(another, request("PA-2"))
+    another.close()
+    accept(any_store, request("PA-3"))
+    assert held.value is not None
 
 
 def test_the_first_result_of_a_revision_stays(store: Store) -> None:
