@@ -121,10 +121,13 @@ class TriagePool:
             return None
         try:
             process.give(request)
-        except OSError:
+        except BaseException as error:
+            # Whatever it is, the turn goes back.
             self._end(process)
             self._turns.put(None)
-            return None
+            if isinstance(error, OSError):
+                return None
+            raise
         return BegunTriage(
             lambda: self._result(self._answer(process, lambda begun: begun.receive(self._orders.seconds)))
         )
@@ -273,7 +276,10 @@ class _TriageProcess:
 
     def is_dead(self) -> bool:
         """Whether it ended, or says something although nothing was asked."""
-        return self._process.poll() is not None or self._channel.poll()
+        try:
+            return self._process.poll() is not None or self._channel.poll()
+        except OSError:
+            return True
 
     def end(self) -> None:
         """Kill it. May be called twice, and while another thread waits for its answer."""

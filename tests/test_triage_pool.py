@@ -151,6 +151,25 @@ def test_nothing_begins_while_others_wait_for_their_turn(pool: TriagePool, monke
     assert pool.begin(request()) is None
 
 
+@pytest.mark.parametrize("error", [ValueError, BrokenPipeError])
+def test_what_cannot_be_given_to_a_process_takes_nobody_s_turn(
+    pool: TriagePool, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    pool.triage(request())
+
+    def give(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.triage_pool._TriageProcess.give", give)
+        if error is ValueError:
+            with pytest.raises(ValueError):  # noqa: PT011  # whatever it says
+                pool.begin(request())
+        else:
+            assert pool.begin(request()) is None
+    assert pool.triage(request()).external_id == "PA-1"
+
+
 def test_nothing_begins_where_a_process_must_be_started_first(pool: TriagePool) -> None:
     pool.triage(request())
     kill(pool)
